@@ -1,0 +1,84 @@
+import { assertEquals, assertNotEquals } from "@std/assert";
+import { Random, Scheduler } from "./clock.ts";
+
+Deno.test("timers run by time, and in the order of setting when due together", () => {
+  const scheduler = new Scheduler();
+  const log: [string, number][] = [];
+  const note = (name: string) => () => log.push([name, scheduler.now]);
+  scheduler.after(20, note("c"));
+  scheduler.after(10, note("a"));
+  scheduler.after(10, note("b"));
+  scheduler.cancel(scheduler.after(15, note("never")));
+  while (scheduler.step());
+  assertEquals(log, [["a", 10], ["b", 10], ["c", 20]]);
+});
+
+Deno.test("posted work runs before time moves on", () => {
+  const scheduler = new Scheduler();
+  const log: string[] = [];
+  scheduler.after(0, () => log.push("timer"));
+  scheduler.post(() => {
+    log.push("first");
+    scheduler.post(() => log.push("second"));
+  });
+  while (scheduler.step());
+  assertEquals(log, ["first", "second", "timer"]);
+});
+
+Deno.test("a thousand timers come out sorted, whatever the order of setting", () => {
+  const scheduler = new Scheduler();
+  const random = new Random(7);
+  const seen: number[] = [];
+  for (let i = 0; i < 1000; i++) scheduler.after(random.below(500), () => seen.push(scheduler.now));
+  while (scheduler.step());
+  assertEquals(seen, [...seen].sort((a, b) => a - b));
+  assertEquals(seen.length, 1000);
+});
+
+Deno.test("more posted work than the ring holds keeps its order", () => {
+  const scheduler = new Scheduler();
+  const seen: number[] = [];
+  for (let i = 0; i < 10; i++) scheduler.post(() => seen.push(i));
+  for (let i = 0; i < 5; i++) scheduler.step();
+  for (let i = 10; i < 300; i++) scheduler.post(() => seen.push(i));
+  scheduler.settle();
+  assertEquals(seen, Array.from({ length: 300 }, (_, i) => i));
+});
+
+Deno.test("promises resolved by work get their turn before virtual time skips to a timer", async () => {
+  const scheduler = new Scheduler();
+  const log: string[] = [];
+  scheduler.after(1_000_000, () => log.push("watchdog"));
+  await scheduler.run((async () => {
+    for (let i = 0; i < 3; i++) {
+      await new Promise<void>((resolve) => scheduler.post(resolve));
+      log.push(`step ${i} at ${scheduler.now}`);
+    }
+  })());
+  assertEquals(log, ["step 0 at 0", "step 1 at 0", "step 2 at 0"]);
+});
+
+Deno.test("run waits for the outside world without letting it go unnoticed", async () => {
+  const scheduler = new Scheduler();
+  let ran = false;
+  const outside = new Promise<string>((resolve) => setTimeout(() => resolve("done"), 5));
+  setTimeout(() => scheduler.post(() => ran = true), 1);
+  assertEquals(await scheduler.run(outside), "done");
+  assertEquals(ran, true);
+});
+
+Deno.test("run passes a failure on", async () => {
+  const scheduler = new Scheduler();
+  const failed = await scheduler.run(Promise.reject(new Error("no"))).catch((error) => error.message);
+  assertEquals(failed, "no");
+});
+
+Deno.test("the same seed gives the same numbers, another seed others", () => {
+  const draw = (seed: number) => {
+    const random = new Random(seed);
+    return Array.from({ length: 8 }, () => random.next());
+  };
+  assertEquals(draw(1), draw(1));
+  assertNotEquals(draw(1), draw(2));
+  assertEquals(draw(0).every((n) => n >= 0 && n < 2 ** 32 && Number.isInteger(n)), true);
+});

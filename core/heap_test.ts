@@ -1,0 +1,66 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { Random } from "./clock.ts";
+import { GuestMemoryError } from "./errors.ts";
+import { GuestHeap } from "./heap.ts";
+import { AddressSpace, RamRegion } from "./memory.ts";
+
+function heap(size = 0x10000): GuestHeap {
+  const space = new AddressSpace();
+  space.addRam(new RamRegion(0, new ArrayBuffer(size)));
+  return new GuestHeap(space, [[0x1000, size]]);
+}
+
+Deno.test("the heap knows what an address is", () => {
+  const guest = heap();
+  const buffer = guest.alloc(100)!;
+  const stack = guest.alloc(64, 16, Infinity, "stack")!;
+  assertEquals(guest.kindOf(buffer + 99), "heap");
+  assertEquals(guest.kindOf(stack), "stack");
+  guest.setKind(buffer, "read-only");
+  assertEquals(guest.kindOf(buffer), "read-only");
+  guest.free(buffer);
+  assertEquals([guest.kindOf(buffer), guest.kindOf(0x9000), guest.kindOf(0x10)], ["freed", "unmanaged", "unmanaged"]);
+});
+
+Deno.test("memory is zeroed, aligned and below the limit", () => {
+  const guest = heap();
+  const first = guest.alloc(32)!;
+  guest.memory.bytes(first, 32).fill(0xff);
+  guest.free(first);
+  const again = guest.alloc(32)!;
+  assertEquals([again, guest.memory.bytes(again, 32).every((byte) => byte === 0)], [first, true]);
+  assertEquals(guest.alloc(1, 0x4000)! % 0x4000, 0);
+  assertEquals(guest.alloc(0x100, 16, 0x1000), null, "nothing that large below the limit");
+});
+
+Deno.test("a double free and a wild free are told", () => {
+  const guest = heap();
+  const buffer = guest.alloc(16)!;
+  assertEquals([guest.free(buffer + 16), guest.free(buffer), guest.free(buffer)], [false, true, false]);
+});
+
+Deno.test("what cannot be done without says what it was for", () => {
+  assertThrows(() => heap().require(1 << 20, "the rings of disk0"), GuestMemoryError, "the rings of disk0");
+});
+
+Deno.test("allocations never overlap and everything is given back", () => {
+  const guest = heap(0x40000);
+  const random = new Random(3);
+  const live = new Map<number, number>();
+  for (let i = 0; i < 4000; i++) {
+    if (random.below(2) === 0) {
+      const size = 1 + random.below(5000);
+      const address = guest.alloc(size, 1 << (4 + random.below(9)));
+      if (address === null) continue;
+      for (const [other, length] of live) assert(address >= other + length || other >= address + size, "overlap");
+      live.set(address, size);
+    } else if (live.size > 0) {
+      const address = [...live.keys()][random.below(live.size)];
+      assert(guest.free(address));
+      live.delete(address);
+    }
+  }
+  for (const address of live.keys()) guest.free(address);
+  assertEquals(guest.used, 0);
+  assertEquals(guest.alloc(0x30000), 0x1000, "all of it is one block again");
+});

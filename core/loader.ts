@@ -1,0 +1,221 @@
+/**
+ * The loader: reads a manifest, imports the plugins that it names, reads their options. What it returns is everything
+ * that a machine is built from.
+ *
+ * @module
+ */
+
+import { InputError } from "./errors.ts";
+import { parseJsonText } from "./json_text.ts";
+import type { BridgeEntry, Manifest, Use } from "./manifest.ts";
+import { parseDuration, parseSize, readOptions } from "./options.ts";
+import { filePath, fileUrl } from "./paths.ts";
+import type { BusPlugin, PluginKind, PluginOf } from "./plugin.ts";
+import { isPermissionError, resolvePlugin, useEntry } from "./plugin_loader.ts";
+import type { ResolvedBridge, ResolvedDevice, ResolvedMachine, ResolvedUse, ResolvedWorkload } from "./resolved.ts";
+
+export type * from "./resolved.ts";
+export { overrideManifest } from "./override.ts";
+export { bundledPlugins, resolvePlugin } from "./plugin_loader.ts";
+
+/** What {@linkcode readManifest} found. */
+export interface ManifestSource {
+  /** To be overridden (`overrideManifest`), then validated (`validateManifest`). */
+  readonly manifest: unknown;
+  /** The file, as messages name it. */
+  readonly file: string;
+  /** The manifest's folder, absolute. */
+  readonly base: string;
+}
+
+const MODULE = /\.[cm]?[jt]sx?$/;
+
+/**
+ * Reads a manifest: a JSON file, or a module whose default export it is.
+ *
+ * @throws {InputError} when there is none, or it cannot be read.
+ */
+export async function readManifest(source: string | URL): Promise<ManifestSource> {
+  const url = typeof source === "string" ? fileUrl(source) : source;
+  if (url.protocol !== "file:") {
+    throw new InputError({ file: url.href, found: `a ${url.protocol} URL`, expected: "a manifest in a file" });
+  }
+  const file = typeof source === "string" ? source : filePath(url);
+  const text = await readText(url, file);
+  const manifest = MODULE.test(url.pathname) ? await importManifest(url, file) : parseJsonText(text, file);
+  return { manifest, file, base: filePath(new URL(".", url)).replace(/(?<=[^:])\/$/, "") };
+}
+
+async function importManifest(url: URL, file: string): Promise<unknown> {
+  try {
+    return (await import(url.href)).default;
+  } catch (error) {
+    if (isPermissionError(error)) throw error;
+    const reason = error instanceof Error ? error.message.split("\n")[0] : String(error);
+    throw new InputError({
+      file,
+      found: `a module that fails to load (${reason})`,
+      expected: "a manifest as its default export",
+    });
+  }
+}
+
+async function readText(url: URL, file: string): Promise<string> {
+  try {
+    return await Deno.readTextFile(url);
+  } catch (error) {
+    if (isPermissionError(error)) throw error;
+    const missing = error instanceof Deno.errors.NotFound;
+    const found = missing ? "no such file" : `an unreadable file (${(error as Error).message})`;
+    throw new InputError({ file, found, expected: "a manifest" });
+  }
+}
+
+/** The path of the file that an option names: relative to the manifest's folder `base`. */
+export function resolvePath(name: string, base: string): string {
+  return filePath(fileUrl(name, base));
+}
+
+const DEFAULT_MEMORY = 64 * 1024 ** 2;
+const DEFAULT_DEADLINE = 10_000_000;
+
+/**
+ * Imports every plugin that a validated manifest names and reads their options.
+ *
+ * @throws {InputError} naming `file`, the JSON path, what was found and what was expected.
+ */
+export async function resolveMachine(manifest: Manifest, file: string, base: string): Promise<ResolvedMachine> {
+  const resolver = new Resolver(manifest, file, base);
+  const platform = await resolver.use(manifest.platform, "platform", "platform");
+  const devices = await resolver.devices();
+  const bus = await resolver.bus(devices);
+  return {
+    file,
+    base,
+    manifest,
+    seed: manifest.seed ?? 1,
+    memory: parseSize(manifest.memory) ?? DEFAULT_MEMORY,
+    platform,
+    ...(bus && { bus }),
+    busTree: {
+      id: manifest.bus?.id ?? ROOT,
+      acs: manifest.bus?.acs ?? false,
+      bridges: await resolver.bridges(manifest.bus?.bridges, "bus"),
+    },
+    devices,
+    workload: await resolver.workload(devices),
+    checks: await each(manifest.checks, (check, i) => resolver.use(check, `checks[${i}]`, "check")),
+    invalidation: {
+      policy: manifest.invalidation?.policy ?? "revoke",
+      deadline: parseDuration(manifest.invalidation?.deadline) ?? DEFAULT_DEADLINE,
+    },
+    leases: manifest.leases ?? "direct",
+  };
+}
+
+const ROOT = "root";
+
+/** In order, one after the other: the first mistake in the manifest is the one reported. */
+async function each<T, R>(items: T[] | undefined, make: (item: T, index: number) => Promise<R>): Promise<R[]> {
+  const made: R[] = [];
+  for (const [index, item] of (items ?? []).entries()) made.push(await make(item, index));
+  return made;
+}
+
+class Resolver {
+  constructor(readonly manifest: Manifest, readonly file: string, readonly base: string) {}
+
+  async use<K extends PluginKind>(use: Use, path: string, kind: K): Promise<ResolvedUse<PluginOf<K>>> {
+    const entry = useEntry(use);
+    const where = { file: this.file, path: typeof use === "string" ? path : `${path}.use` };
+    const plugin = await resolvePlugin(entry, where, this.base, kind);
+    const options = readOptions(plugin.options, entry.with, { file: this.file, path: `${path}.with` });
+    return { plugin, options, path, specifier: entry.use };
+  }
+
+  async optional<K extends PluginKind>(
+    use: Use | undefined,
+    path: string,
+    kind: K,
+  ): Promise<ResolvedUse<PluginOf<K>> | undefined> {
+    return use === undefined ? undefined : await this.use(use, path, kind);
+  }
+
+  devices(): Promise<ResolvedDevice[]> {
+    return each(this.manifest.devices, async (entry, i) => {
+      const path = `devices[${i}]`;
+      const use = await this.use(entry, path, "device");
+      const platform = await this.optional(entry.platform, `${path}.platform`, "platform");
+      return {
+        id: entry.id,
+        busId: entry.bus ?? this.manifest.bus?.id ?? ROOT,
+        ...(entry.at !== undefined && { at: entry.at }),
+        ...(entry.bypass !== undefined && { bypass: entry.bypass }),
+        ...(platform && { platform }),
+        use,
+      };
+    });
+  }
+
+  bridges(entries: BridgeEntry[] | undefined, parent: string): Promise<ResolvedBridge[]> {
+    return each(entries, async (entry, i) => {
+      const path = `${parent}.bridges[${i}]`;
+      const platform = await this.optional(entry.platform, `${path}.platform`, "platform");
+      return {
+        id: entry.id,
+        ...(entry.at !== undefined && { at: entry.at }),
+        acs: entry.acs ?? false,
+        ...(entry.bypass !== undefined && { bypass: entry.bypass }),
+        ...(platform && { platform }),
+        bridges: await this.bridges(entry.bridges, path),
+      };
+    });
+  }
+
+  /** The root bus: what the manifest names, otherwise what the first device plugs into; every device must fit. */
+  async bus(devices: readonly ResolvedDevice[]): Promise<ResolvedUse<BusPlugin> | undefined> {
+    const { bus } = this.manifest;
+    const use = bus?.use ?? devices[0]?.use.plugin.bus;
+    if (use === undefined) return this.#noBus();
+    const resolved = await this.use({ ...bus, use }, "bus", "bus");
+    for (const { use: { plugin, path } } of devices) {
+      if (plugin.bus === resolved.plugin.name || plugin.bus === resolved.specifier) continue;
+      throw new InputError({
+        file: this.file,
+        path: `${path}.use`,
+        found: `"${plugin.name}", which plugs into a "${plugin.bus}" bus`,
+        expected: `a device for this machine's "${resolved.plugin.name}" bus`,
+      });
+    }
+    return resolved;
+  }
+
+  /** Without a device and a bus plugin there is nothing that could make bridges. */
+  #noBus(): undefined {
+    if (!this.manifest.bus?.bridges?.length && this.manifest.bus?.with === undefined) return undefined;
+    throw new InputError({
+      file: this.file,
+      path: "bus.use",
+      found: "nothing",
+      expected: "a bus plugin, as no device names one",
+    });
+  }
+
+  workload(devices: readonly ResolvedDevice[]): Promise<ResolvedWorkload[]> {
+    return each(this.manifest.workload, async (entry, index) => {
+      const path = `workload[${index}]`;
+      const use = await this.use(entry, path, "workload");
+      if (use.plugin.drives !== undefined && entry.device === undefined) {
+        const ids = devices.map(({ id }) => id);
+        throw new InputError({
+          file: this.file,
+          path: `${path}.device`,
+          found: "no device",
+          expected: `a ${use.plugin.drives} device for "${use.plugin.name}"` +
+            (ids.length ? `: ${ids.join(", ")}` : ", but there is none"),
+        });
+      }
+      return { index, ...(entry.device !== undefined && { device: entry.device }), use };
+    });
+  }
+}

@@ -1,0 +1,581 @@
+/**
+ * The machine: puts together what a resolved manifest names, runs its workloads, and stops it cleanly.
+ *
+ * @module
+ */
+
+import { resolve } from "@std/path/resolve";
+import { formatSize, PAGE_SIZE, type PhysAddr, roundUp } from "./address.ts";
+import { Bridge, Bus, type BusContext, HardwareWork, MemoryTarget } from "./bus.ts";
+import type { BusTranslator } from "./bus_translator.ts";
+import { Random, Scheduler } from "./clock.ts";
+import { type DmaOps, type DmaStats, dmaStats } from "./dma_ops.ts";
+import { PhysicalDmaOps } from "./dma_ops_base.ts";
+import { guarded, GuestMemoryError, InputError } from "./errors.ts";
+import { type EventListener, EventStream } from "./events.ts";
+import { SimulatedGuest } from "./guest.ts";
+import { Interrupts, MESSAGE_DOORBELL, MESSAGE_DOORBELL_SIZE } from "./interrupts.ts";
+import {
+  overrideManifest,
+  readManifest,
+  type ResolvedBridge,
+  type ResolvedDevice,
+  type ResolvedMachine,
+  type ResolvedWorkload,
+  resolveMachine,
+} from "./loader.ts";
+import { type Manifest, type Use, validateManifest } from "./manifest.ts";
+import { LeaseTable } from "./mapping.ts";
+import { addMachineRam, AddressSpace, IoSpace, type RegisterBlock } from "./memory.ts";
+import type {
+  BusModel,
+  Check,
+  Device,
+  DeviceContext,
+  DmaContext,
+  Driver,
+  MachineServices,
+  Platform,
+  WorkloadContext,
+} from "./plugin.ts";
+import {
+  formatRequester,
+  type MachineReport,
+  OBSERVATION_LIMIT,
+  type TreeNode,
+  type WarningReport,
+  type WorkloadReport,
+} from "./report.ts";
+
+/** How to load a machine. */
+export interface LoadOptions {
+  /** Values to replace in the manifest before it is validated, by path (`devices.disk0.with.depth`). */
+  set?: readonly (readonly [path: string, value: unknown])[];
+  /** Instead of the manifest's seed. */
+  seed?: number;
+  /** Instead of the manifest's platform. */
+  platform?: Use;
+  /** For a manifest given as an object: the folder that its relative paths are relative to. Default: the current one. */
+  base?: string;
+  /** Hears every event from power-on. */
+  listen?: EventListener;
+  /** Keep observations for a comparison. */
+  observe?: boolean;
+  /** Is told how far a workload is. */
+  progress?: (label: string, done: number, total: number) => void;
+}
+
+/** Reads, overrides, validates and resolves a manifest; makes nothing. */
+export async function resolveSource(
+  source: string | URL | Manifest,
+  options: LoadOptions = {},
+): Promise<ResolvedMachine> {
+  const isFile = typeof source === "string" || source instanceof URL;
+  const read = isFile
+    ? await readManifest(source)
+    : { manifest: source as unknown, file: "manifest", base: options.base ?? Deno.cwd() };
+  const { platform, seed, set = [] } = options;
+  const overrides: (readonly [string, unknown])[] = [
+    ...(platform === undefined ? [] : [["platform", platform] as const]),
+    ...(seed === undefined ? [] : [["seed", seed] as const]),
+    ...set,
+  ];
+  const manifest = overrides.reduce((value, [path, to]) => overrideManifest(value, path, to), read.manifest);
+  return await resolveMachine(validateManifest(manifest, read.file), read.file, read.base);
+}
+
+/** Loads a machine from a manifest's path or URL, or from a manifest object, and powers it on: drivers are ready. */
+export async function loadMachine(source: string | URL | Manifest, options: LoadOptions = {}): Promise<Machine> {
+  const machine = new Machine(await resolveSource(source, options), options);
+  await machine.start();
+  return machine;
+}
+
+/** A device in its machine: both halves and what connects them. */
+interface Slot {
+  readonly resolved: ResolvedDevice;
+  readonly bus: Bus;
+  readonly device: Device;
+  readonly stats: DmaStats;
+  readonly bypass: boolean;
+  dma: DmaOps | null;
+  driver: Driver | null;
+  removed: boolean;
+}
+
+/** A bridge in its machine. */
+interface BridgeNode {
+  readonly bus: Bus;
+  readonly parent: BridgeNode | null;
+  readonly resolved: ResolvedBridge | null;
+  /** The platform that sits in this bridge; null when none does. */
+  platform: Platform | null;
+  translator: BusTranslator | null;
+}
+
+const HEAP_START = 0x10_0000;
+const REGISTERS_START = 0xfec0_0000;
+const REGISTERS_END = MESSAGE_DOORBELL;
+
+/** A machine. Scripts get one from {@linkcode loadMachine}; its parts are open to look at and to drive. */
+export class Machine {
+  readonly scheduler: Scheduler = new Scheduler();
+  readonly events: EventStream = new EventStream(() => this.scheduler.now);
+  readonly space: AddressSpace = new AddressSpace();
+  readonly io: IoSpace = new IoSpace();
+  readonly interrupts: Interrupts = new Interrupts(this.scheduler);
+  readonly guest: SimulatedGuest;
+  readonly root: Bus;
+  readonly resolved: ResolvedMachine;
+  readonly #options: LoadOptions;
+  readonly #context: BusContext;
+  readonly #slots = new Map<string, Slot>();
+  readonly #nodes = new Map<string, BridgeNode>();
+  readonly #platforms: { platform: Platform; name: string }[] = [];
+  readonly #checks: { check: Check; name: string }[] = [];
+  readonly #warnings = new Map<string, WarningReport>();
+  readonly #observations: string[] = [];
+  #observationCount = 0;
+  #model: BusModel | null = null;
+  #nextRegisters = REGISTERS_START;
+  #stopped = false;
+
+  /** Builds the parts that every machine has; {@linkcode Machine.start} adds what the manifest names. */
+  constructor(resolved: ResolvedMachine, options: LoadOptions = {}) {
+    this.resolved = resolved;
+    this.#options = options;
+    if (options.listen) this.events.listen(options.listen);
+    const { space, scheduler, events, interrupts, io } = this;
+    addMachineRam(space, resolved.memory);
+    const hardware = new HardwareWork(scheduler);
+    const policy = { ...resolved.invalidation, checked: resolved.leases === "checked" };
+    const leases = new LeaseTable(scheduler, policy, (id, message, device) => this.warn(id, message, device));
+    this.#context = { space, scheduler, events, leases, hardware };
+    this.guest = new SimulatedGuest({ space, io, scheduler, interrupts, hardware }, heapStart(resolved.memory));
+    const doorbell = space.addRegisters(MESSAGE_DOORBELL, MESSAGE_DOORBELL_SIZE, "interrupt messages", interrupts);
+    this.root = new Bus(resolved.busTree.id, new Bridge(new MemoryTarget(space)), null, this.#context);
+    this.root.redirect = resolved.busTree.acs;
+    this.root.claim(MESSAGE_DOORBELL, MESSAGE_DOORBELL_SIZE, doorbell, true);
+  }
+
+  /** Makes and connects everything that the manifest names. On an error, what was opened is closed. */
+  async start(): Promise<void> {
+    try {
+      this.#makeChecks();
+      this.#makeBuses();
+      for (const device of this.resolved.devices) this.#makeDevice(device);
+      if (this.#model?.start) guarded(this.resolved.bus!.plugin.name, "start", () => this.#model!.start!(this.guest));
+      for (const slot of this.#slots.values()) await this.#bindDriver(slot);
+      for (const entry of this.resolved.workload) this.#checkWorkload(entry);
+    } catch (error) {
+      this.stop();
+      throw this.#explain(error);
+    }
+  }
+
+  /** Runs every workload in order and stops the machine; images are flushed also when something fails. */
+  async run(): Promise<MachineReport> {
+    const workloads: WorkloadReport[] = [];
+    try {
+      for (const entry of this.resolved.workload) workloads.push(await this.#runWorkload(entry));
+    } catch (error) {
+      throw this.#explain(error);
+    } finally {
+      this.stop();
+    }
+    return this.#report(workloads);
+  }
+
+  /** Lets the machine run until `until` settles: scripts await a driver's promise through this. */
+  settle<T>(until: Promise<T>): Promise<T> {
+    return this.scheduler.run(until);
+  }
+
+  /** The driver of a device. @throws {RangeError} when there is no such device. */
+  driver<T extends Driver = Driver>(id: string): T {
+    const { driver } = this.#slot(id);
+    if (driver === null) throw new RangeError(`device "${id}" has no driver: it was removed`);
+    return driver as T;
+  }
+
+  /** The device half of a device. @throws {RangeError} when there is no such device. */
+  device(id: string): Device {
+    return this.#slot(id).device;
+  }
+
+  /** The `DmaOps` that a device's driver uses. @throws {RangeError} when there is no such device. */
+  dma(id: string): DmaOps {
+    return this.#slot(id).dma!;
+  }
+
+  /** Reports a warning. */
+  warn(id: string, message: string, device?: string): void {
+    const key = `${id} ${device ?? ""} ${message}`;
+    const known = this.#warnings.get(key);
+    if (known !== undefined) known.count++;
+    else this.#warnings.set(key, { id, message, ...(device !== undefined && { device }), count: 1 });
+    if (this.events.listening) this.events.emit({ type: "warning", id, message, device });
+  }
+
+  /** Resets every device, as a reset of the whole machine does. Drivers find their devices reset. */
+  reset(): void {
+    for (const { resolved, device } of this.#slots.values()) {
+      device.port.revokeAll("reset");
+      guarded(resolved.use.plugin.name, "reset", () => device.reset());
+    }
+    for (const { translator } of this.#nodes.values()) translator?.reset?.();
+  }
+
+  /**
+   * Takes a device out. `orderly`: its driver gives everything back first. `surprise`: the hardware is gone, and the
+   * driver finds out.
+   */
+  remove(id: string, manner: "orderly" | "surprise"): void {
+    const slot = this.#slot(id);
+    const { name } = slot.resolved.use.plugin;
+    if (manner === "orderly") {
+      guarded(name, "driver stop", () => slot.driver?.stop());
+      this.scheduler.settle();
+    }
+    if (slot.device.unplug) guarded(name, "unplug", () => slot.device.unplug!());
+    slot.device.port.revokeAll("removed");
+    slot.device.port.busMaster = false;
+    if (manner === "surprise") guarded(name, "driver stop", () => slot.driver?.stop());
+    guarded(name, "stop", () => slot.device.stop?.());
+    slot.driver = null;
+    slot.removed = true;
+  }
+
+  /** Stops the machine: drivers unbind, checks conclude, devices flush and close. Stopping twice is harmless. */
+  stop(): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    const slots = [...this.#slots.values()];
+    const failures: unknown[] = [];
+    const each = (name: string, operation: string, work: () => void) => {
+      try {
+        guarded(name, operation, work);
+      } catch (error) {
+        failures.push(error);
+      }
+    };
+    // Whatever fails, every device gets its turn to flush.
+    for (const { driver, resolved } of slots) each(resolved.use.plugin.name, "driver stop", () => driver?.stop());
+    each("machine", "settle", () => this.scheduler.settle());
+    for (const { check, name } of this.#checks) each(name, "finish", () => check.finish?.());
+    for (const { device, removed, resolved } of slots) {
+      if (!removed) each(resolved.use.plugin.name, "stop", () => device.stop?.());
+    }
+    for (const { platform, name } of this.#platforms) each(name, "stop", () => platform.stop?.());
+    if (failures.length > 0) throw failures[0];
+  }
+
+  #slot(id: string): Slot {
+    const slot = this.#slots.get(id);
+    if (slot === undefined) throw new RangeError(`no device "${id}"; there are ${[...this.#slots.keys()].join(", ")}`);
+    return slot;
+  }
+
+  #services(id: string, path: string): MachineServices {
+    const { space, io, scheduler, events, interrupts, guest } = this;
+    return {
+      space,
+      io,
+      scheduler,
+      events,
+      interrupts,
+      random: this.#random(id),
+      where: { file: this.resolved.file, path },
+      resolvePath: (name) => resolve(this.resolved.base, name),
+      warn: (warning, message, device) => this.warn(warning, message, device),
+      reserveRegisters: (size, name, block) => this.#reserveRegisters(size, name, block),
+      onHypercall: (number, handler) => guest.onHypercall(number, handler),
+    };
+  }
+
+  #random(id: string): Random {
+    let hash = this.resolved.seed | 0;
+    for (let i = 0; i < id.length; i++) hash = Math.imul(hash ^ id.charCodeAt(i), 0x01000193);
+    return new Random(hash);
+  }
+
+  #reserveRegisters(size: number, name: string, block: RegisterBlock): PhysAddr {
+    const base = this.#nextRegisters;
+    this.#nextRegisters += roundUp(size, PAGE_SIZE);
+    if (this.#nextRegisters > REGISTERS_END) throw new RangeError(`no room for the registers of ${name}`);
+    this.space.addRegisters(base, size, name, block);
+    return base;
+  }
+
+  #makeChecks(): void {
+    this.resolved.checks.forEach(({ plugin, options, path }) => {
+      const services = this.#services(path, path);
+      this.#checks.push({
+        check: guarded(plugin.name, "create", () => plugin.create(services, options)),
+        name: plugin.name,
+      });
+    });
+  }
+
+  #makeBuses(): void {
+    const { busTree, bus, platform } = this.resolved;
+    const root: BridgeNode = { bus: this.root, parent: null, resolved: null, platform: null, translator: null };
+    this.#nodes.set(busTree.id, root);
+    this.#placePlatform(root, platform);
+    if (bus === undefined) return;
+    const services = this.#services(busTree.id, bus.path);
+    this.#model = guarded(bus.plugin.name, "create", () => bus.plugin.create(services, this.root, bus.options));
+    for (const bridge of busTree.bridges) this.#makeBridge(root, bridge);
+  }
+
+  #makeBridge(parent: BridgeNode, resolved: ResolvedBridge): void {
+    const { id, at, acs } = resolved;
+    const name = this.resolved.bus!.plugin.name;
+    const bus = guarded(name, "bridge", () => this.#model!.bridge(parent.bus, id, at));
+    bus.redirect = acs;
+    const node: BridgeNode = { bus, parent, resolved, platform: null, translator: null };
+    this.#nodes.set(id, node);
+    if (resolved.platform !== undefined) {
+      this.#placePlatform(node, resolved.platform);
+      // Interrupt messages pass every bridge untranslated.
+      bus.claim(MESSAGE_DOORBELL, MESSAGE_DOORBELL_SIZE, this.space.registers(MESSAGE_DOORBELL)!, true);
+    }
+    for (const child of resolved.bridges) this.#makeBridge(node, child);
+  }
+
+  #placePlatform(node: BridgeNode, use: ResolvedMachine["platform"], requester?: number): Platform {
+    const { plugin, options, path } = use;
+    const platform = guarded(plugin.name, "create", () => plugin.create(this.#services(path, path), options));
+    this.#platforms.push({ platform, name: plugin.name });
+    const translator = node.bus.bridge.translate(this.#context, (host) => {
+      const made = guarded(plugin.name, "translator", () => platform.translator(host));
+      if (made === null) return null;
+      return this.#checks.reduce((inner, { check }) => check.wrapTranslator?.(inner) ?? inner, made);
+    }, requester);
+    if (requester === undefined) {
+      node.platform = platform;
+      node.translator = translator;
+    }
+    return platform;
+  }
+
+  #makeDevice(resolved: ResolvedDevice): void {
+    const { id, busId, at, use } = resolved;
+    const node = this.#nodes.get(busId)!;
+    const context: DeviceContext = {
+      ...this.#services(id, use.path),
+      id,
+      bus: node.bus,
+      ...(at !== undefined && { at }),
+    };
+    const device = guarded(use.plugin.name, "create", () => use.plugin.create(context, use.options));
+    const bypass = this.#bypasses(resolved, node);
+    this.#slots.set(id, {
+      resolved,
+      bus: node.bus,
+      device,
+      stats: dmaStats(),
+      bypass,
+      dma: null,
+      driver: null,
+      removed: false,
+    });
+  }
+
+  /** The nearest word counts: the device's own, then that of each bridge towards the root. */
+  #bypasses({ bypass, use }: ResolvedDevice, node: BridgeNode): boolean {
+    if (bypass !== undefined) return bypass;
+    if (use.plugin.physicallyAddressed?.(use.options)) return true;
+    for (let at: BridgeNode | null = node; at !== null; at = at.parent) {
+      if (at.resolved?.bypass !== undefined) return at.resolved.bypass;
+    }
+    return false;
+  }
+
+  async #bindDriver(slot: Slot): Promise<void> {
+    const { id, use } = slot.resolved;
+    const { requester } = slot.device.port;
+    slot.dma = this.#dmaOps(slot);
+    const context = {
+      id,
+      guest: this.guest,
+      dma: slot.dma,
+      requester,
+      random: this.#random(`${id} driver`),
+      events: this.events,
+      warn: (warning: string, message: string) => this.warn(warning, message, id),
+    };
+    const driver = guarded(use.plugin.name, "driver", () => use.plugin.driver(context, use.options));
+    slot.driver = driver instanceof Promise ? await this.settle(driver) : driver;
+  }
+
+  /** Builds a device's operations from the root's platform down to the nearest bridge's, and tells the bridges. */
+  #dmaOps(slot: Slot): DmaOps {
+    const { requester } = slot.device.port;
+    const { id } = slot.resolved;
+    const path: BridgeNode[] = [];
+    for (let node: BridgeNode | null = this.#nodes.get(slot.resolved.busId)!; node !== null; node = node.parent) {
+      path.unshift(node);
+    }
+    const context: DmaContext = {
+      guest: this.guest,
+      device: { id, requester },
+      stats: slot.stats,
+      upstream: null,
+      events: this.events,
+      warn: (warning, message) => this.warn(warning, message, id),
+    };
+    let ops: DmaOps | null = null;
+    for (const node of path) {
+      const platform = this.#platformFor(slot, node, requester);
+      if (platform !== null) ops = platform.dmaOps({ ...context, upstream: ops });
+    }
+    ops ??= new PhysicalDmaOps(context);
+    return this.#checks.reduce((inner, { check }) => check.wrapDmaOps?.(inner, context) ?? inner, ops);
+  }
+
+  #platformFor(slot: Slot, node: BridgeNode, requester: number): Platform | null {
+    const own = slot.resolved.platform;
+    if (!slot.bypass && node.parent === null && own !== undefined) return this.#placePlatform(node, own, requester);
+    const uncovered = node.translator?.covers !== undefined && !node.translator.covers(requester);
+    if (slot.bypass || uncovered) {
+      if (node.translator !== null) node.bus.bridge.bypass(requester);
+      return null;
+    }
+    return node.platform;
+  }
+
+  /** Refuses a workload that its device cannot serve. */
+  #checkWorkload({ device, use: { plugin, options, path } }: ResolvedWorkload): void {
+    const driver = device === undefined ? null : this.#slot(device).driver;
+    if (driver === null) return;
+    const { file } = this.resolved;
+    if (plugin.drives !== undefined && plugin.drives !== driver.drives) {
+      const found = `"${device}", a ${driver.drives} device`;
+      throw new InputError({ file, path: `${path}.device`, found, expected: `a ${plugin.drives} device` });
+    }
+    if (driver.readOnly === true && plugin.writes?.(options)) {
+      const found = `"${device}", which is read-only`;
+      throw new InputError({ file, path: `${path}.device`, found, expected: `a device that ${plugin.name} can write` });
+    }
+  }
+
+  async #runWorkload({ device, use, index }: ResolvedWorkload): Promise<WorkloadReport> {
+    const { plugin, options, path } = use;
+    const label = plugin.name;
+    const context: WorkloadContext = {
+      driver: device === undefined ? null : this.#slot(device).driver,
+      device: device ?? "",
+      guest: this.guest,
+      random: this.#random(`workload ${index}`),
+      events: this.events,
+      machine: this,
+      where: { file: this.resolved.file, path },
+      resolvePath: (name) => resolve(this.resolved.base, name),
+      progress: (done, total) => this.#options.progress?.(label, done, total),
+      observing: this.#options.observe === true,
+      observe: (what) => this.#observe(what),
+    };
+    const wall = performance.now();
+    const virtual = this.scheduler.now;
+    const result = await this.settle(guarded(plugin.name, "run", () => plugin.run(context, options)));
+    return {
+      use: plugin.name,
+      device: context.device,
+      verified: result.verified,
+      requests: result.requests,
+      bytes: result.bytes,
+      virtualTime: this.scheduler.now - virtual,
+      wallTime: performance.now() - wall,
+      details: result.details ?? {},
+      ...(result.failure !== undefined && { failure: result.failure }),
+    };
+  }
+
+  #observe(what: string): void {
+    if (this.#options.observe !== true) return;
+    if (this.#observationCount++ < OBSERVATION_LIMIT) this.#observations.push(what);
+  }
+
+  /** Turns what a plugin could not know the manifest's words for into an {@linkcode InputError}. */
+  #explain(error: unknown): unknown {
+    if (!(error instanceof GuestMemoryError)) return error;
+    return new InputError({
+      file: this.resolved.file,
+      path: "memory",
+      found: formatSize(this.resolved.memory),
+      expected: `room for ${error.what}, which needs ${formatSize(error.bytes)} more`,
+    });
+  }
+
+  #report(workloads: WorkloadReport[]): MachineReport {
+    const { resolved } = this;
+    const counters: Record<string, number> = {};
+    for (const { translator } of this.#nodes.values()) Object.assign(counters, translator?.counters?.());
+    return {
+      name: resolved.manifest.name ?? resolved.file,
+      file: resolved.file,
+      platform: resolved.platform.plugin.name,
+      seed: resolved.seed,
+      verified: workloads.every((workload) => workload.verified),
+      virtualTime: this.scheduler.now,
+      wallTime: workloads.reduce((sum, workload) => sum + workload.wallTime, 0),
+      tree: this.tree(),
+      devices: [...this.#slots.values()].map(({ resolved: { id, use }, device, stats, bypass }) => ({
+        id,
+        plugin: use.plugin.name,
+        place: formatRequester(device.port.requester),
+        requester: device.port.requester,
+        bypass,
+        dma: stats,
+        port: device.port.stats,
+        counters: device.counters(),
+      })),
+      platformCounters: counters,
+      workloads,
+      warnings: [...this.#warnings.values()],
+      interrupts: this.interrupts.count,
+      observations: this.#observations,
+      observationCount: this.#observationCount,
+    };
+  }
+
+  /** The machine as a tree: memory, platforms, buses, bridges, devices. */
+  tree(): TreeNode {
+    const { resolved } = this;
+    const busNode = (id: string, detail: string, bridges: readonly ResolvedBridge[]): TreeNode => ({
+      label: id,
+      detail,
+      children: [
+        ...[...this.#slots.values()].filter((slot) => slot.resolved.busId === id).map((slot): TreeNode => ({
+          label: slot.resolved.id,
+          detail: `${slot.resolved.use.plugin.name} at ${formatRequester(slot.device.port.requester)}` +
+            (slot.bypass
+              ? ", physically addressed"
+              : slot.resolved.platform
+              ? `, behind ${slot.resolved.platform.plugin.name}`
+              : ""),
+          children: [],
+        })),
+        ...bridges.map((bridge) =>
+          busNode(
+            bridge.id,
+            "bus below a bridge" + (bridge.platform ? ` with ${bridge.platform.plugin.name}` : ""),
+            bridge.bridges,
+          )
+        ),
+      ],
+    });
+    const busName = resolved.bus ? `${resolved.bus.plugin.name} bus` : "no bus";
+    return {
+      label: resolved.manifest.name ?? "machine",
+      detail: `${formatSize(resolved.memory)}, platform ${resolved.platform.plugin.name}`,
+      children: [busNode(resolved.busTree.id, busName, resolved.busTree.bridges)],
+    };
+  }
+}
+
+/** Where the guest's heap begins: above the first MiB, or after the first page of a machine that is smaller. */
+function heapStart(memory: number): PhysAddr {
+  return memory > 2 * HEAP_START ? HEAP_START : PAGE_SIZE;
+}

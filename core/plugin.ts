@@ -1,0 +1,251 @@
+/**
+ * The plugin contract. A plugin is one plain object: name, kind, API version, option schema, and what its kind creates.
+ * Its module exports that object as `default`; a manifest's `use` names the module.
+ *
+ * @module
+ */
+
+import type { Bus } from "./bus.ts";
+import type { BusTranslator, TranslatorHost } from "./bus_translator.ts";
+import type { Random, Scheduler } from "./clock.ts";
+import type { DmaOps, DmaStats } from "./dma_ops.ts";
+import type { EventStream } from "./events.ts";
+import type { Interrupts } from "./interrupts.ts";
+import type { AddressSpace, IoSpace, RegisterBlock } from "./memory.ts";
+import type { OptionSchema, OptionsOf } from "./options.ts";
+import type { DevicePort, GuestPort, HypercallRegisters } from "./ports.ts";
+import type { PhysAddr } from "./address.ts";
+
+/** The version of this contract. A plugin made for another one is refused. */
+export const API_VERSION = 1;
+
+/** What every plugin has. */
+export interface PluginHead<K extends string, S extends OptionSchema = OptionSchema> {
+  /** The name by which manifests and messages call it. */
+  readonly name: string;
+  readonly kind: K;
+  /** {@linkcode API_VERSION} of the contract it was written for. */
+  readonly api: number;
+  /** One line for `plugins`. */
+  readonly summary: string;
+  /** Its options: one declaration for types, validation, help and JSON Schema. */
+  readonly options: S;
+}
+
+/** What a machine lends to every plugin that it creates. */
+export interface MachineServices {
+  /** The CPU's physical address space. */
+  readonly space: AddressSpace;
+  /** I/O ports. */
+  readonly io: IoSpace;
+  readonly scheduler: Scheduler;
+  readonly events: EventStream;
+  readonly interrupts: Interrupts;
+  /** A generator of its own for each plugin instance, seeded from the machine's seed and the instance's id. */
+  readonly random: Random;
+  /** Where the manifest names this instance: for {@linkcode InputError}s about its options. */
+  readonly where: { readonly file: string; readonly path: string };
+  /** Resolves a path in an option against the manifest's folder. */
+  resolvePath(path: string): string;
+  /** Reports a warning: it is printed with the report and is an event. `id` is stable (`D4`, `lease-timeout`, …). */
+  warn(id: string, message: string, device?: string): void;
+  /** Reserves `size` bytes of the physical address space for registers: page-aligned, below 4 GiB. */
+  reserveRegisters(size: number, name: string, block: RegisterBlock): PhysAddr;
+  /** Answers hypercall `number`; the handler returns the signed status and may write results into the registers. */
+  onHypercall(number: number, handler: (registers: HypercallRegisters) => number): void;
+}
+
+/** What a platform's guest half is given for one device. */
+export interface DmaContext {
+  readonly guest: GuestPort;
+  /** The device: its manifest id and its 16-bit requester id. */
+  readonly device: { readonly id: string; readonly requester: number };
+  /** The counters to keep; `BaseDmaOps` keeps them for its subclasses. */
+  readonly stats: DmaStats;
+  /** The operations of the platform in the next bridge towards memory, when bridges nest; else null. */
+  readonly upstream: DmaOps | null;
+  readonly events: EventStream;
+  /** Reports misuse or exhaustion; see {@linkcode MachineServices.warn}. */
+  warn(id: string, message: string): void;
+}
+
+/** A platform in one machine: two halves that meet only in memory, registers and hypercalls. */
+export interface Platform {
+  /** The hardware half: called once for each bridge that this platform sits in. Null: no translation at all. */
+  translator(host: TranslatorHost): BusTranslator | null;
+  /** The guest half: called once for each device behind it. */
+  dmaOps(context: DmaContext): DmaOps;
+  /** Absent: nothing to undo. Called once when the machine stops. */
+  stop?(): void;
+}
+
+/** A platform plugin. */
+export interface PlatformPlugin<S extends OptionSchema = OptionSchema> extends PluginHead<"platform", S> {
+  create(services: MachineServices, options: OptionsOf<S>): Platform;
+}
+
+/** What a bus plugin makes of a machine's bus tree. */
+export interface BusModel {
+  /** Puts a bridge on `parent` and returns the bus below it. `at` is a place in the bus's own notation. */
+  bridge(parent: Bus, id: string, at: string | undefined): Bus;
+  /** What firmware and the operating system do before drivers start: numbering, address assignment. */
+  start?(guest: GuestPort): void;
+}
+
+/** A bus plugin. */
+export interface BusPlugin<S extends OptionSchema = OptionSchema> extends PluginHead<"bus", S> {
+  create(services: MachineServices, root: Bus, options: OptionsOf<S>): BusModel;
+}
+
+/** What a device half is given. */
+export interface DeviceContext extends MachineServices {
+  /** The manifest id. */
+  readonly id: string;
+  /** The bus it is plugged into. Its bus library turns this into what the bus offers. */
+  readonly bus: Bus;
+  /** The place asked for, in the bus's notation; absent: the first free one. */
+  readonly at?: string;
+}
+
+/** A device half in one machine. */
+export interface Device {
+  /** Its way onto the bus. */
+  readonly port: DevicePort;
+  /** Counters for the report: `requests` and `bytes` at least. */
+  counters(): Record<string, number>;
+  /** Returns to the state after power-on. */
+  reset(): void;
+  /** Pulls it off its bus without asking anybody: surprise removal. Absent: its port is unplugged and that is all. */
+  unplug?(): void;
+  /** Flushes and closes what it holds. Called once when the machine stops, also after an error. Absent: nothing held. */
+  stop?(): void;
+}
+
+/** What a driver half is given. */
+export interface DriverContext {
+  readonly id: string;
+  readonly guest: GuestPort;
+  /** The one way to make an address for the device. */
+  readonly dma: DmaOps;
+  /** Where the device is: its requester id, by which its bus library finds it. */
+  readonly requester: number;
+  readonly random: Random;
+  readonly events: EventStream;
+  /** Reports a warning. */
+  warn(id: string, message: string): void;
+}
+
+/** A driver half in one machine. Workloads know its interface from the library that defines it (`block`, `net`). */
+export interface Driver {
+  /** What it drives, in the library's word: `block`, `net`. */
+  readonly drives: string;
+  /** Whether the device refuses writes. Absent: it takes them. */
+  readonly readOnly?: boolean;
+  /** Unbinds: gives back every mapping. */
+  stop(): void;
+}
+
+/** A device plugin: two halves that meet only in registers, rings and descriptors. */
+export interface DevicePlugin<S extends OptionSchema = OptionSchema> extends PluginHead<"device", S> {
+  /** The bus plugin that it plugs into; the default root bus of a manifest that gives none. */
+  readonly bus: string;
+  /**
+   * Whether, with these options, the device puts physical addresses on its bus and so passes every platform untranslated;
+   * fixed when it is plugged in. Absent: it uses bus addresses, as hardware does.
+   */
+  physicallyAddressed?(options: OptionsOf<S>): boolean;
+  /** Makes the device half and plugs it in. */
+  create(context: DeviceContext, options: OptionsOf<S>): Device;
+  /** Makes the driver half, after the bus has started. May talk to the device. */
+  driver(context: DriverContext, options: OptionsOf<S>): Driver | Promise<Driver>;
+}
+
+/** A check in one machine. */
+export interface Check {
+  /** Puts something between a driver and its operations. Absent: nothing. */
+  wrapDmaOps?(ops: DmaOps, context: DmaContext): DmaOps;
+  /** Puts something between a bus and its translator. Absent: nothing. */
+  wrapTranslator?(translator: BusTranslator): BusTranslator;
+  /** Called after the workload, once drivers have stopped. Absent: nothing left to say. */
+  finish?(): void;
+}
+
+/** A check plugin. */
+export interface CheckPlugin<S extends OptionSchema = OptionSchema> extends PluginHead<"check", S> {
+  create(services: MachineServices, options: OptionsOf<S>): Check;
+}
+
+/** What a workload is given. */
+export interface WorkloadContext {
+  /** The driver of the manifest's `device`; null when the workload names none. */
+  readonly driver: Driver | null;
+  /** The manifest id of that device; empty when none. */
+  readonly device: string;
+  readonly guest: GuestPort;
+  readonly random: Random;
+  readonly events: EventStream;
+  /** Where the manifest names this workload: for {@linkcode InputError}s about its options. */
+  readonly where: { readonly file: string; readonly path: string };
+  /** The whole machine, for scripts. */
+  readonly machine: import("./machine.ts").Machine;
+  /** Resolves a path in an option against the manifest's folder. */
+  resolvePath(path: string): string;
+  /** Shows progress on a terminal; free in a pipe. */
+  progress(done: number, total: number): void;
+  /** Whether anybody compares: test it before building an observation. */
+  readonly observing: boolean;
+  /** Records something that the driver's side can observe. Two platforms are compared by these, in order. */
+  observe(what: string): void;
+}
+
+/** How a workload ended. */
+export interface WorkloadResult {
+  /** Whether what it did could be verified and was right. */
+  verified: boolean;
+  /** Requests made. */
+  requests: number;
+  /** Bytes moved. */
+  bytes: number;
+  /** What the report says about it, by name (`sha256`, …). */
+  details?: Record<string, string | number | boolean>;
+  /** Why it was not verified. */
+  failure?: string;
+}
+
+/** A workload plugin. */
+export interface WorkloadPlugin<S extends OptionSchema = OptionSchema> extends PluginHead<"workload", S> {
+  /** What it drives (see {@linkcode Driver.drives}). Absent: it needs no device. */
+  readonly drives?: string;
+  /** Whether, with these options, it needs to write the device. Absent: it only reads. */
+  writes?(options: OptionsOf<S>): boolean;
+  run(context: WorkloadContext, options: OptionsOf<S>): Promise<WorkloadResult>;
+}
+
+/** Any plugin that a manifest can name. */
+// deno-lint-ignore no-explicit-any
+export type Plugin = PlatformPlugin<any> | BusPlugin<any> | DevicePlugin<any> | CheckPlugin<any> | WorkloadPlugin<any>;
+/** The kinds of plugin. */
+export type PluginKind = Plugin["kind"];
+/** The plugin type of a kind. */
+export type PluginOf<K extends PluginKind> = Extract<Plugin, { kind: K }>;
+
+/** Gives a platform plugin its option types. */
+export function definePlatform<const S extends OptionSchema>(plugin: PlatformPlugin<S>): PlatformPlugin<S> {
+  return plugin;
+}
+/** Gives a bus plugin its option types. */
+export function defineBus<const S extends OptionSchema>(plugin: BusPlugin<S>): BusPlugin<S> {
+  return plugin;
+}
+/** Gives a device plugin its option types. */
+export function defineDevice<const S extends OptionSchema>(plugin: DevicePlugin<S>): DevicePlugin<S> {
+  return plugin;
+}
+/** Gives a check plugin its option types. */
+export function defineCheck<const S extends OptionSchema>(plugin: CheckPlugin<S>): CheckPlugin<S> {
+  return plugin;
+}
+/** Gives a workload plugin its option types. */
+export function defineWorkload<const S extends OptionSchema>(plugin: WorkloadPlugin<S>): WorkloadPlugin<S> {
+  return plugin;
+}
