@@ -52,6 +52,16 @@ export class GuestMemoryError extends Error {
   }
 }
 
+/** A bus cannot give the place asked for; the machine turns it into an {@linkcode InputError} about the manifest's `at`. */
+export class PlaceError extends Error {
+  override name = "PlaceError";
+
+  /** What was asked for, and what could have been. */
+  constructor(readonly found: string, readonly expected: string) {
+    super(`found ${found}, expected ${expected}`);
+  }
+}
+
 /** A plugin threw: wrapped once, at its boundary, with the plugin's and the operation's name. */
 export class PluginError extends Error {
   override name = "PluginError";
@@ -62,11 +72,12 @@ export class PluginError extends Error {
   }
 }
 
+const SAYS_WHERE = [InputError, PluginError, GuestMemoryError, PlaceError];
+
 /** Calls into a plugin, turning what it throws into a {@linkcode PluginError}; errors that already say where pass. */
 export function guarded<T>(plugin: string, operation: string, call: () => T): T {
   const wrap = (cause: unknown): never => {
-    const known = cause instanceof InputError || cause instanceof PluginError || cause instanceof GuestMemoryError;
-    throw known ? cause : new PluginError(plugin, operation, cause);
+    throw SAYS_WHERE.some((known) => cause instanceof known) ? cause : new PluginError(plugin, operation, cause);
   };
   try {
     const result = call();

@@ -11,7 +11,7 @@ import type { BusTranslator } from "./bus_translator.ts";
 import { Random, Scheduler } from "./clock.ts";
 import { type DmaOps, type DmaStats, dmaStats } from "./dma_ops.ts";
 import { PhysicalDmaOps } from "./dma_ops_base.ts";
-import { guarded, GuestMemoryError, InputError } from "./errors.ts";
+import { guarded, GuestMemoryError, InputError, PlaceError } from "./errors.ts";
 import { type EventListener, EventStream } from "./events.ts";
 import { SimulatedGuest } from "./guest.ts";
 import { Interrupts, MESSAGE_DOORBELL, MESSAGE_DOORBELL_SIZE } from "./interrupts.ts";
@@ -164,7 +164,7 @@ export class Machine {
       this.#makeChecks();
       this.#makeBuses();
       for (const device of this.resolved.devices) this.#makeDevice(device);
-      if (this.#model?.start) guarded(this.resolved.bus!.plugin.name, "start", () => this.#model!.start!(this.guest));
+      this.#startBuses();
       for (const slot of this.#slots.values()) await this.#bindDriver(slot);
       for (const entry of this.resolved.workload) this.#checkWorkload(entry);
     } catch (error) {
@@ -217,13 +217,17 @@ export class Machine {
     if (this.events.listening) this.events.emit({ type: "warning", id, message, device });
   }
 
-  /** Resets every device, as a reset of the whole machine does. Drivers find their devices reset. */
+  /**
+   * Resets every device and translator, as a reset of the whole machine does, and lets firmware number the buses again.
+   * Drivers find their devices reset.
+   */
   reset(): void {
     for (const { resolved, device } of this.#slots.values()) {
       device.port.revokeAll("reset");
       guarded(resolved.use.plugin.name, "reset", () => device.reset());
     }
     for (const { translator } of this.#nodes.values()) translator?.reset?.();
+    this.#startBuses();
   }
 
   /**
@@ -331,7 +335,10 @@ export class Machine {
   #makeBridge(parent: BridgeNode, resolved: ResolvedBridge): void {
     const { id, at, acs } = resolved;
     const name = this.resolved.bus!.plugin.name;
-    const bus = guarded(name, "bridge", () => this.#model!.bridge(parent.bus, id, at));
+    const bus = this.#placed(
+      `bridge "${id}"`,
+      () => guarded(name, "bridge", () => this.#model!.bridge(parent.bus, id, at)),
+    );
     bus.redirect = acs;
     const node: BridgeNode = { bus, parent, resolved, platform: null, translator: null };
     this.#nodes.set(id, node);
@@ -359,6 +366,20 @@ export class Machine {
     return platform;
   }
 
+  /** Says where in the manifest a place stands that cannot be had. */
+  #placed<T>(path: string, make: () => T): T {
+    try {
+      return make();
+    } catch (error) {
+      if (!(error instanceof PlaceError)) throw error;
+      throw new InputError({ file: this.resolved.file, path, found: error.found, expected: error.expected });
+    }
+  }
+
+  #startBuses(): void {
+    if (this.#model?.start) guarded(this.resolved.bus!.plugin.name, "start", () => this.#model!.start!(this.guest));
+  }
+
   #makeDevice(resolved: ResolvedDevice): void {
     const { id, busId, at, use } = resolved;
     const node = this.#nodes.get(busId)!;
@@ -368,7 +389,8 @@ export class Machine {
       bus: node.bus,
       ...(at !== undefined && { at }),
     };
-    const device = guarded(use.plugin.name, "create", () => use.plugin.create(context, use.options));
+    const create = () => guarded(use.plugin.name, "create", () => use.plugin.create(context, use.options));
+    const device = this.#placed(`${use.path}.at`, create);
     const bypass = this.#bypasses(resolved, node);
     this.#slots.set(id, {
       resolved,

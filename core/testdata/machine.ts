@@ -1,0 +1,3 @@
+import { defineMachine } from "../manifest.ts";
+
+export default defineMachine({ name: "typed", memory: 4096 * 8, platform: "./plain_platform.ts" });

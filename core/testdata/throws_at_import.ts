@@ -1,0 +1,3 @@
+/** A module that breaks when it is loaded. */
+
+throw new Error("not today");

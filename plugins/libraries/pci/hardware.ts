@@ -1,0 +1,14 @@
+/**
+ * The hardware half: functions, bridges, configuration space, the host bridge.
+ *
+ * @module
+ */
+
+export { Bar } from "./hardware_bar.ts";
+export { PciBridge, PciUplink } from "./hardware_bridge.ts";
+export { PciBus, pciBus } from "./hardware_bus.ts";
+export { ConfigSpace, type ConfigWatch } from "./hardware_config.ts";
+export { PciFunction, type PciNode } from "./hardware_function.ts";
+export { PciHost, type PciServices } from "./hardware_host.ts";
+export { Msix } from "./hardware_msix.ts";
+export type { PciBarSpec, PciCapabilitySpec, PciFunctionSpec, PciMsixSpec } from "./hardware_spec.ts";

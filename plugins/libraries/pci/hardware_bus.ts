@@ -1,0 +1,131 @@
+/**
+ * A PCI bus: the places on it, the functions and bridges that stand there, and what reaches them.
+ *
+ * @module
+ */
+
+import { Bus } from "@iova/core";
+import { PciBridge, PciUplink } from "./hardware_bridge.ts";
+import { PciFunction, type PciNode } from "./hardware_function.ts";
+import type { PciHost } from "./hardware_host.ts";
+import { findPlace } from "./hardware_place.ts";
+import type { PciFunctionSpec } from "./hardware_spec.ts";
+import { FIRST_INTX_LINE, Header0, HeaderType, swizzlePin } from "./layout.ts";
+
+const buses = new WeakMap<Bus, PciBus>();
+
+/**
+ * The PCI side of a bus: what a device plugin asks for with `pciBus(context.bus)`.
+ *
+ * @throws {TypeError} when the bus is not a PCI bus.
+ */
+export function pciBus(bus: Bus): PciBus {
+  const found = buses.get(bus);
+  if (found === undefined) throw new TypeError(`bus "${bus.name}" is not a PCI bus`);
+  return found;
+}
+
+/** A PCI bus. */
+export class PciBus {
+  readonly #nodes = new Map<number, PciNode>();
+
+  /** The PCI side of `core`; `bridge` is the bridge above it, null for the root bus. */
+  constructor(readonly core: Bus, readonly host: PciHost, readonly bridge: PciBridge | null) {
+    buses.set(core, this);
+  }
+
+  /** Its number: 0 for the root, else what the guest has written into the bridge. */
+  get number(): number {
+    return this.bridge?.secondaryBus ?? 0;
+  }
+
+  /** Everything on it, in the order in which it came. */
+  get nodes(): Iterable<PciNode> {
+    return this.#nodes.values();
+  }
+
+  /**
+   * Plugs a function in. Its memory and I/O registers answer once the guest has placed and enabled them.
+   *
+   * @throws {PlaceError} when its place is badly written, taken, or none is free.
+   * @throws {RangeError} when the declaration is impossible: a bug in a device plugin.
+   */
+  addFunction(spec: PciFunctionSpec): PciFunction {
+    const place = this.#place(spec.at);
+    const port = this.core.attach(spec.id, this.number << 8 | place);
+    try {
+      const fn = new PciFunction(this, spec, place, port);
+      this.addNode(fn);
+      return fn;
+    } catch (error) {
+      this.core.detach(port);
+      throw error;
+    }
+  }
+
+  /** Puts a bridge on this bus and returns the bus below it. @throws {PlaceError} as {@linkcode PciBus.addFunction}. */
+  addBridge(id: string, at?: string): PciBus {
+    const uplink = new PciUplink(this.core);
+    const bridge = new PciBridge(id, this.#place(at), this, uplink);
+    bridge.secondary = new PciBus(new Bus(id, uplink, this.core, this.core.context), this.host, bridge);
+    this.addNode(bridge);
+    return bridge.secondary;
+  }
+
+  /** What stands at `device << 3 | function`. */
+  nodeAt(place: number): PciNode | undefined {
+    return this.#nodes.get(place);
+  }
+
+  /** Lets configuration cycles reach a node; its place is free. */
+  addNode(node: PciNode): void {
+    this.#nodes.set(node.place, node);
+    this.markMultiFunction(node.place >> 3);
+  }
+
+  /** Takes a node away; its registers go with it. */
+  removeNode(node: PciNode): void {
+    this.#nodes.delete(node.place);
+    this.markMultiFunction(node.place >> 3);
+    this.host.refresh();
+  }
+
+  /** Whether a CPU access to these addresses comes down to this bus: through every bridge above. */
+  isReached(kind: "memory" | "io", first: number, last: number): boolean {
+    const { bridge } = this;
+    return bridge === null || (bridge.forwards(kind, first, last) && bridge.parent.isReached(kind, first, last));
+  }
+
+  /** The root's interrupt line for `pin` (1 to 4) of `device`, through every bridge above (PPB §9.1). */
+  interruptLine(device: number, pin: number): number {
+    const above = swizzlePin(device, pin);
+    const { bridge } = this;
+    return bridge === null ? FIRST_INTX_LINE + above - 1 : bridge.parent.interruptLine(bridge.place >> 3, above);
+  }
+
+  /** Passes the bus number on to every function. */
+  renumber(): void {
+    for (const node of this.nodes) if (node instanceof PciFunction) node.renumber();
+  }
+
+  /** Ends every lease of every function on this bus and below. */
+  revokeAll(reason: string): void {
+    for (const node of this.nodes) {
+      if (node instanceof PciFunction) node.port.revokeAll(reason);
+      else if (node instanceof PciBridge) node.secondary.revokeAll(reason);
+    }
+  }
+
+  /** Says in every function's header whether its device has more of them. */
+  markMultiFunction(device: number): void {
+    const nodes = [...this.nodes].filter((node) => node.place >> 3 === device);
+    const bit = nodes.length > 1 ? HeaderType.MULTI_FUNCTION : 0;
+    for (const { config: { bytes } } of nodes) {
+      bytes[Header0.at.headerType] = bytes[Header0.at.headerType] & ~HeaderType.MULTI_FUNCTION | bit;
+    }
+  }
+
+  #place(at: string | undefined): number {
+    return findPlace(this.core.name, at, (place) => this.#nodes.get(place)?.name ?? null);
+  }
+}

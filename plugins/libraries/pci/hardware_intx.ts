@@ -1,0 +1,47 @@
+/**
+ * INTx: a function's level-triggered interrupt pin (PCI 3.0 §2.2.6), routed to a line of the root.
+ *
+ * @module
+ */
+
+import type { PciBus } from "./hardware_bus.ts";
+import type { ConfigSpace } from "./hardware_config.ts";
+import type { Msix } from "./hardware_msix.ts";
+import { Command, Header0, Status } from "./layout.ts";
+
+/** A function's interrupt pin. */
+export class Intx {
+  #wanted = false;
+  #driven = false;
+  readonly #line: number;
+  readonly #config: ConfigSpace;
+  readonly #bus: PciBus;
+  readonly #msix: Msix | null;
+
+  /** Pin `pin` (1 to 4) of `device` on `bus`. */
+  constructor(config: ConfigSpace, bus: PciBus, device: number, pin: number, msix: Msix | null) {
+    this.#config = config;
+    this.#bus = bus;
+    this.#msix = msix;
+    this.#line = bus.interruptLine(device, pin);
+  }
+
+  /** The function wants an interrupt, or no longer does. */
+  want(wanted: boolean): void {
+    this.#wanted = wanted;
+    const { bytes } = this.#config;
+    if (wanted) bytes[Header0.at.status] |= Status.mask.interrupt;
+    else bytes[Header0.at.status] &= ~Status.mask.interrupt;
+    this.update();
+  }
+
+  /** Drives the line as the command register and MSI-X allow. */
+  update(): void {
+    const command = this.#config.view.getUint16(Header0.at.command, true);
+    const allowed = (command & Command.mask.interruptDisable) === 0 && !this.#msix?.enabled;
+    const drive = this.#wanted && allowed;
+    if (drive === this.#driven) return;
+    this.#driven = drive;
+    this.#bus.host.services.interrupts.drive(this.#line, drive);
+  }
+}

@@ -1,0 +1,33 @@
+/**
+ * PCI, as a bus plugin and as a library for device plugins. The hardware half ({@linkcode pciBus}) gives a device its
+ * configuration space, BARs, capabilities, MSI-X and INTx; the guest half ({@linkcode pciGuest}) enumerates by
+ * configuration mechanism #1 and gives a driver the same from the other side. They meet in the bytes of `layout.ts`.
+ *
+ * @module
+ */
+
+import { type BusPlugin, defineBus } from "@iova/core";
+import { pciGuest } from "./guest.ts";
+import { pciBus, PciHost } from "./hardware.ts";
+
+export * from "./guest.ts";
+export * from "./hardware.ts";
+export * from "./layout.ts";
+
+/** The bus plugin. */
+const pci: BusPlugin<Record<never, never>> = defineBus({
+  name: "pci",
+  kind: "bus",
+  api: 1,
+  summary: "Conventional PCI: configuration space, BARs, bridges, MSI-X, INTx",
+  options: {},
+  create(services, root) {
+    new PciHost(services, root);
+    return {
+      bridge: (parent, id, at) => pciBus(parent).addBridge(id, at).core,
+      start: (guest) => pciGuest(guest).enumerate(),
+    };
+  },
+});
+
+export default pci;
