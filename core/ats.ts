@@ -22,7 +22,7 @@ import {
 export interface AtsOptions {
   /** Entries, each for one 4 KiB page: a power of two. Default 64. */
   entries?: number;
-  /** Sends a page request when a translation grants too little (PRI), and waits for the answer. Default false. */
+  /** Sends a page request when a translation gives too little (PRI), and waits for the answer. Default false. */
   pageRequests?: boolean;
   /**
    * `ignore`: answers invalidations and keeps the entries. `silent`: drops the entries and never answers. `late`: answers
@@ -35,9 +35,13 @@ export interface AtsOptions {
 
 /** What a cache counts. */
 export interface AtsStats {
+  /** Accesses that found a translation. */
   hits: number;
+  /** Accesses that had to ask. */
   misses: number;
+  /** Invalidation requests received. */
   invalidations: number;
+  /** Page requests sent. */
   pageRequests: number;
 }
 
@@ -45,6 +49,7 @@ const PAGE_MASK = 0xfff;
 
 /** See the module's text. Made by `DevicePort.enableAts`. */
 export class AddressTranslationCache implements AtsEndpoint, BusTarget {
+  /** What the cache has counted. */
   readonly stats: AtsStats = { hits: 0, misses: 0, invalidations: 0, pageRequests: 0 };
   readonly #port: BusPort;
   readonly #bus: BusTarget;

@@ -46,7 +46,9 @@ import type { DevicePort, LeaseResult, PieceVisitor, PortStats } from "./ports.t
 
 /** Where one piece of an access ends: in RAM or in registers. A record that its port reuses. */
 export class Window {
+  /** The RAM region; null when the piece ends in registers. */
   ram: RamRegion | null = null;
+  /** The register region; meaningful while `ram` is null. */
   registers: RegisterRegion | null = null;
   /** Offset in the region. */
   offset = 0;
@@ -68,10 +70,15 @@ export interface BusTarget {
 
 /** What a bus tree shares. */
 export interface BusContext {
+  /** The CPU's physical address space: the root. */
   readonly space: AddressSpace;
+  /** Virtual time. */
   readonly scheduler: Scheduler;
+  /** Where accesses and faults are told. */
   readonly events: EventStream;
+  /** Live leases. */
   readonly leases: LeaseTable;
+  /** Queued commands and parked work. */
   readonly hardware: HardwareWork;
 }
 
@@ -155,7 +162,7 @@ function endInRegisters(registers: RegisterRegion, address: number, tx: Transact
   return BusStatus.OK;
 }
 
-/** Translator + bus = bus. What `translator` grants continues on `target`. */
+/** Translator + bus = bus. What `translator` lets through continues on `target`. */
 export function behind(translator: BusTranslator, target: BusTarget): BusTarget {
   return new TranslatingStage(translator, target);
 }
@@ -420,6 +427,7 @@ function accessName(access: Access): string {
 /** A {@linkcode DevicePort} on a simulated bus. */
 export class BusPort implements DevicePort {
   busMaster = true;
+  /** See {@linkcode DevicePort.stats}. */
   readonly stats: PortStats;
   readonly #tx = new Transaction();
   readonly #window = new Window();

@@ -61,7 +61,7 @@ export type AddressType = typeof AddressType[keyof typeof AddressType];
 
 /** What the device sees on its bus (PCIe completion status), and `PENDING`. */
 export const BusStatus = {
-  /** Successful completion. For a translation request this may still grant no rights. */
+  /** Successful completion. For a translation request this may still give no rights. */
   OK: 0,
   /** Unsupported request: nobody claims the address, or ATS is refused. A posted write is dropped. */
   UNSUPPORTED_REQUEST: 1,
@@ -74,7 +74,7 @@ export const BusStatus = {
 export type BusStatus = typeof BusStatus[keyof typeof BusStatus];
 
 /** The requester id of an access that no function made. */
-export const NO_REQUESTER = -1;
+export const NO_REQUESTER: number = -1;
 
 /**
  * One access on a bus, in a record that its port reuses. A stage on the way up rewrites `hi`, `lo` and `length`; nobody
@@ -92,9 +92,9 @@ export class Transaction {
   /** The kind of address. */
   addressType: AddressType = AddressType.UNTRANSLATED;
   /** 16-bit requester id (bus:device.function), or {@linkcode NO_REQUESTER}. */
-  requester = NO_REQUESTER;
+  requester: number = NO_REQUESTER;
   /** 20-bit process address space id, or −1 for none. */
-  pasid = -1;
+  pasid: number = -1;
   /** With a PASID: an instruction fetch. */
   execute = false;
   /** With a PASID: privileged mode asked for. */
@@ -180,6 +180,7 @@ export interface TranslatorMemory {
 
 /** What the machine gives a translator: memory to walk, time to wait on, and ears. */
 export interface TranslatorHost {
+  /** The memory that the translator walks. */
   readonly memory: TranslatorMemory;
   /** Virtual time in nanoseconds. */
   readonly now: number;
@@ -209,7 +210,9 @@ export interface AtsEndpoint {
 
 /** A page request message (PCIe PRI). */
 export interface PageRequest {
+  /** 16-bit requester id. */
   requester: number;
+  /** Process address space id; −1 for none. */
   pasid: number;
   /** Page-aligned bus address. */
   address: DmaAddr;
@@ -243,8 +246,11 @@ export interface FirmwareTable {
 
 /** Named and versioned state, for a saved machine. */
 export interface TranslatorSnapshot {
+  /** The name of what was saved. */
   name: string;
+  /** Of the form of `state`. */
   version: number;
+  /** Plain data. */
   state: unknown;
 }
 

@@ -9,7 +9,7 @@
  * {@linkcode Direction.TO_DEVICE} it reads, with {@linkcode Direction.FROM_DEVICE} it writes. Coherent memory belongs to
  * both at all times. Each successful map needs exactly one unmap with the same handle, size and direction.
  *
- * **What fails.** A map can fail at any call, because IOVA space, bounce slots, table entries or grant references ran out. Failure
+ * **What fails.** A map can fail at any call, because IOVA space, bounce slots, table entries or references ran out. Failure
  * is a value that the driver must test ({@linkcode DmaOps.mappingError}), never an exception. Address 0 can be valid; the
  * only failure value is {@linkcode DMA_MAPPING_ERROR}. Exceptions ({@linkcode DmaApiError}) are for programming errors.
  *
@@ -204,13 +204,21 @@ export interface DmaOps {
 
 /** What a `DmaOps` counts; the report prints it. */
 export interface DmaStats {
+  /** Successful maps, one for each buffer or scatterlist entry. */
   maps: number;
+  /** Unmaps. */
   unmaps: number;
+  /** Maps that found no resources. */
   mapFailures: number;
+  /** Syncs, in either direction. */
   syncs: number;
+  /** Mappings that were bounced. */
   bounces: number;
+  /** Bytes copied for bounced mappings, in either direction. */
   bouncedBytes: number;
+  /** Calls to the hypervisor. */
   hypercalls: number;
+  /** Bytes of coherent memory held now. */
   coherentBytes: number;
 }
 

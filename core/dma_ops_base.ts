@@ -39,8 +39,11 @@ import type { GuestPort } from "./ports.ts";
 
 /** What a platform charges for its operations, in nanoseconds of virtual time. */
 export interface DmaCosts {
+  /** One map. */
   map: number;
+  /** One unmap. */
   unmap: number;
+  /** One sync. */
   sync: number;
 }
 
@@ -57,8 +60,11 @@ export abstract class BaseDmaOps implements DmaOps {
   protected limit: number = 0xffff_ffff;
   /** As {@linkcode BaseDmaOps.limit}, for coherent memory. */
   protected coherentLimit: number = 0xffff_ffff;
+  /** The CPU's port. */
   protected readonly guest: GuestPort;
+  /** The counters of this device. */
   protected readonly stats: DmaStats;
+  /** Everything that the platform was given for this device. */
   protected readonly context: DmaContext;
   readonly #scratch = new DmaHandle();
 
@@ -301,14 +307,14 @@ export function clearSegments(list: ScatterEntry[], from: number): void {
   }
 }
 
-/** @throws {DmaApiError} unless the direction is one that can be mapped. */
+/** Checks a direction. @throws {DmaApiError} unless it is one that can be mapped. */
 export function checkDirection(direction: Direction): void {
   if (direction !== 0 && direction !== 1 && direction !== 2) {
     throw new DmaApiError(`direction ${direction} cannot be mapped; use BIDIRECTIONAL, TO_DEVICE or FROM_DEVICE`);
   }
 }
 
-/** @throws {DmaApiError} when a scatterlist is empty or its end mark stands anywhere but on the last entry. */
+/** Checks a scatterlist. @throws {DmaApiError} when it is empty or its end mark stands anywhere but on the last entry. */
 export function checkList(list: ScatterEntry[]): void {
   if (list.length === 0) throw new DmaApiError("an empty scatterlist cannot be mapped");
   const marked = list.findIndex((entry) => entry.end === true);
@@ -325,18 +331,22 @@ function maskLimit(mask: bigint): number {
 
 /** The operations of a device that passes every platform untranslated: handles are physical addresses. */
 export class PhysicalDmaOps extends BaseDmaOps {
+  /** One map. */
   protected map(out: DmaHandle, cpu: PhysAddr, size: number): boolean {
     if (cpu + size - 1 > this.limit) return false;
     out.setNumber(cpu);
     return true;
   }
 
+  /** One unmap. */
   protected unmap(): void {}
 
+  /** Coherent memory lies below the coherent mask. */
   protected override coherentPhysLimit(): number {
     return this.coherentLimit;
   }
 
+  /** The streaming mask does not matter here. */
   protected override mapCoherent(out: DmaHandle, cpu: PhysAddr): boolean {
     out.setNumber(cpu);
     return true;

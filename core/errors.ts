@@ -39,11 +39,13 @@ export class InputError extends Error {
 
 /** A driver broke the DMA API's contract in a way that Linux would stop at (direction NONE, an unterminated list). */
 export class DmaApiError extends Error {
+  /** The name of the type. */
   override name = "DmaApiError";
 }
 
 /** The guest's memory cannot hold what a driver or workload needs; the machine turns it into an {@linkcode InputError}. */
 export class GuestMemoryError extends Error {
+  /** The name of the type. */
   override name = "GuestMemoryError";
 
   /** `what` needs `bytes` bytes that are not free. */
@@ -54,6 +56,7 @@ export class GuestMemoryError extends Error {
 
 /** A bus cannot give the place asked for; the machine turns it into an {@linkcode InputError} about the manifest's `at`. */
 export class PlaceError extends Error {
+  /** The name of the type. */
   override name = "PlaceError";
 
   /** What was asked for, and what could have been. */
@@ -64,6 +67,7 @@ export class PlaceError extends Error {
 
 /** A plugin threw: wrapped once, at its boundary, with the plugin's and the operation's name. */
 export class PluginError extends Error {
+  /** The name of the type. */
   override name = "PluginError";
 
   /** Wraps `cause`, which `plugin` threw during `operation`. */

@@ -17,15 +17,20 @@ export type HypercallHandler = (registers: HypercallRegisters) => number;
 
 /** What a simulated CPU is wired to. */
 export interface GuestWiring {
+  /** Physical addresses. */
   readonly space: AddressSpace;
+  /** I/O ports. */
   readonly io: IoSpace;
+  /** Virtual time. */
   readonly scheduler: Scheduler;
+  /** The interrupt controller. */
   readonly interrupts: Interrupts;
+  /** What runs while the CPU spins. */
   readonly hardware: HardwareWork;
 }
 
 /** Status of an unknown hypercall: H_FUNCTION on PAPR, −ENOENT in Linux's numbers. */
-export const UNKNOWN_HYPERCALL = -2;
+export const UNKNOWN_HYPERCALL: number = -2;
 
 /** See the module's text. */
 export class SimulatedGuest implements GuestPort {

@@ -4,7 +4,6 @@
  * @module
  */
 
-import { resolve } from "@std/path/resolve";
 import { formatSize, PAGE_SIZE, type PhysAddr, roundUp } from "./address.ts";
 import { Bridge, Bus, type BusContext, HardwareWork, MemoryTarget } from "./bus.ts";
 import type { BusTranslator } from "./bus_translator.ts";
@@ -23,6 +22,7 @@ import {
   type ResolvedMachine,
   type ResolvedWorkload,
   resolveMachine,
+  resolvePath,
 } from "./loader.ts";
 import { type Manifest, type Use, validateManifest } from "./manifest.ts";
 import { LeaseTable } from "./mapping.ts";
@@ -119,13 +119,21 @@ const REGISTERS_END = MESSAGE_DOORBELL;
 
 /** A machine. Scripts get one from {@linkcode loadMachine}; its parts are open to look at and to drive. */
 export class Machine {
+  /** Virtual time. */
   readonly scheduler: Scheduler = new Scheduler();
+  /** Everything that happens. */
   readonly events: EventStream = new EventStream(() => this.scheduler.now);
+  /** Physical addresses. */
   readonly space: AddressSpace = new AddressSpace();
+  /** I/O ports. */
   readonly io: IoSpace = new IoSpace();
+  /** The interrupt controller. */
   readonly interrupts: Interrupts = new Interrupts(this.scheduler);
+  /** The CPU's port. */
   readonly guest: SimulatedGuest;
+  /** The root bus. */
   readonly root: Bus;
+  /** What the machine was built from. */
   readonly resolved: ResolvedMachine;
   readonly #options: LoadOptions;
   readonly #context: BusContext;
@@ -146,7 +154,7 @@ export class Machine {
     this.#options = options;
     if (options.listen) this.events.listen(options.listen);
     const { space, scheduler, events, interrupts, io } = this;
-    addMachineRam(space, resolved.memory);
+    this.#addRam();
     const hardware = new HardwareWork(scheduler);
     const policy = { ...resolved.invalidation, checked: resolved.leases === "checked" };
     const leases = new LeaseTable(scheduler, policy, (id, message, device) => this.warn(id, message, device));
@@ -274,6 +282,17 @@ export class Machine {
     if (failures.length > 0) throw failures[0];
   }
 
+  #addRam(): void {
+    const { memory, file } = this.resolved;
+    try {
+      addMachineRam(this.space, memory);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      const expected = "memory that this computer can give";
+      throw new InputError({ file, path: "memory", found: formatSize(memory), expected });
+    }
+  }
+
   #slot(id: string): Slot {
     const slot = this.#slots.get(id);
     if (slot === undefined) throw new RangeError(`no device "${id}"; there are ${[...this.#slots.keys()].join(", ")}`);
@@ -290,7 +309,7 @@ export class Machine {
       interrupts,
       random: this.#random(id),
       where: { file: this.resolved.file, path },
-      resolvePath: (name) => resolve(this.resolved.base, name),
+      resolvePath: (name) => resolvePath(name, this.resolved.base),
       warn: (warning, message, device) => this.warn(warning, message, device),
       reserveRegisters: (size, name, block) => this.#reserveRegisters(size, name, block),
       onHypercall: (number, handler) => guest.onHypercall(number, handler),
@@ -493,7 +512,7 @@ export class Machine {
       events: this.events,
       machine: this,
       where: { file: this.resolved.file, path },
-      resolvePath: (name) => resolve(this.resolved.base, name),
+      resolvePath: (name) => resolvePath(name, this.resolved.base),
       progress: (done, total) => this.#options.progress?.(label, done, total),
       observing: this.#options.observe === true,
       observe: (what) => this.#observe(what),

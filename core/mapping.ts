@@ -17,10 +17,13 @@ import type { Scheduler } from "./clock.ts";
 
 /** A range of bus addresses to lease; the address as signed halves. */
 export interface LeaseRange {
+  /** First byte, bits 63:32, signed. */
   hi: number;
+  /** First byte, bits 31:0, signed. */
   lo: number;
   /** Bytes, at least 1. */
   length: number;
+  /** What the holder will do with it. */
   access: Access;
 }
 
@@ -37,6 +40,7 @@ export interface LeaseOptions {
 export interface LeasePiece {
   /** Offset of the piece in its range. */
   readonly at: number;
+  /** The bytes themselves. */
   readonly bytes: Uint8Array;
   /** The same bytes. */
   readonly view: DataView;
@@ -56,12 +60,18 @@ export interface InvalidationPolicy {
 }
 
 /** Where a lease passed a translator: the addresses that this translator was asked for. */
-interface Passage {
+export interface Passage {
+  /** The stage that asked the translator. */
   readonly stage: object;
+  /** First byte, signed halves. */
   readonly firstHi: number;
+  /** See `firstHi`. */
   readonly firstLo: number;
+  /** Last byte, inclusive, signed halves. */
   readonly lastHi: number;
+  /** See `lastHi`. */
   readonly lastLo: number;
+  /** The lease. */
   readonly lease: Lease;
 }
 

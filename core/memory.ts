@@ -7,7 +7,7 @@
  * @module
  */
 
-import { formatAddress, PAGE_SHIFT, PAGE_SIZE, type PhysAddr, roundUp } from "./address.ts";
+import { formatAddress, PAGE_SIZE, type PhysAddr, roundUp } from "./address.ts";
 
 /** Bytes in one register access. Wider accesses are made of these, lowest address first. */
 export type Width = 1 | 2 | 4;
@@ -22,10 +22,15 @@ export interface RegisterBlock {
 
 /** A register block at its place. */
 export interface RegisterRegion {
+  /** What the region is. */
   readonly kind: "registers";
+  /** First address. */
   readonly base: PhysAddr;
+  /** Bytes. */
   readonly size: number;
+  /** What messages call it. */
   readonly name: string;
+  /** The registers. */
   readonly block: RegisterBlock;
   /** True while the block handles an access: a device that reaches its own registers by DMA is refused. */
   busy: boolean;
@@ -33,6 +38,7 @@ export interface RegisterRegion {
 
 /** A piece of RAM. `bytes` and `view` belong to the region; borrow them for one synchronous call. */
 export class RamRegion {
+  /** What the region is. */
   readonly kind = "ram";
   /** The bytes, first at {@linkcode RamRegion.base}. */
   readonly bytes: Uint8Array;
@@ -62,7 +68,7 @@ export class RamRegion {
 
   /** The view of page `index` of the region: made once, so that whole-page copies allocate nothing. */
   page(index: number): Uint8Array {
-    return this.#pages[index] ??= this.bytes.subarray(index << PAGE_SHIFT, (index + 1) << PAGE_SHIFT);
+    return this.#pages[index] ??= this.bytes.subarray(index * PAGE_SIZE, (index + 1) * PAGE_SIZE);
   }
 }
 

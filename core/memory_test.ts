@@ -59,6 +59,12 @@ Deno.test("memory above 3 GiB continues at 4 GiB", () => {
   assertEquals(space.read(0x1_0000_1000, 4), 0xabcd);
 });
 
+Deno.test("a page view is the page it names, above 2 GiB too", () => {
+  const ram = new RamRegion(0, new ArrayBuffer(0x8000_2000));
+  ram.bytes[0x8000_1000] = 7;
+  assertEquals([ram.page(0x8_0001)[0], ram.page(0x8_0001).length, ram.page(1)[0]], [7, 4096, 0]);
+});
+
 Deno.test("I/O ports answer from their block's own offset and not elsewhere", () => {
   const io = new IoSpace();
   const block = { read: (offset: number) => offset, write: () => {} };

@@ -23,6 +23,7 @@ export const API_VERSION = 1;
 export interface PluginHead<K extends string, S extends OptionSchema = OptionSchema> {
   /** The name by which manifests and messages call it. */
   readonly name: string;
+  /** What it is. */
   readonly kind: K;
   /** {@linkcode API_VERSION} of the contract it was written for. */
   readonly api: number;
@@ -38,8 +39,11 @@ export interface MachineServices {
   readonly space: AddressSpace;
   /** I/O ports. */
   readonly io: IoSpace;
+  /** Virtual time. */
   readonly scheduler: Scheduler;
+  /** Where to tell what happens. */
   readonly events: EventStream;
+  /** The interrupt controller. */
   readonly interrupts: Interrupts;
   /** A generator of its own for each plugin instance, seeded from the machine's seed and the instance's id. */
   readonly random: Random;
@@ -57,6 +61,7 @@ export interface MachineServices {
 
 /** What a platform's guest half is given for one device. */
 export interface DmaContext {
+  /** The CPU's port. */
   readonly guest: GuestPort;
   /** The device: its manifest id and its 16-bit requester id. */
   readonly device: { readonly id: string; readonly requester: number };
@@ -64,6 +69,7 @@ export interface DmaContext {
   readonly stats: DmaStats;
   /** The operations of the platform in the next bridge towards memory, when bridges nest; else null. */
   readonly upstream: DmaOps | null;
+  /** Where to tell what happens. */
   readonly events: EventStream;
   /** Reports misuse or exhaustion; see {@linkcode MachineServices.warn}. */
   warn(id: string, message: string): void;
@@ -81,6 +87,7 @@ export interface Platform {
 
 /** A platform plugin. */
 export interface PlatformPlugin<S extends OptionSchema = OptionSchema> extends PluginHead<"platform", S> {
+  /** Makes one instance for a machine. Not called for `check`. */
   create(services: MachineServices, options: OptionsOf<S>): Platform;
 }
 
@@ -94,6 +101,7 @@ export interface BusModel {
 
 /** A bus plugin. */
 export interface BusPlugin<S extends OptionSchema = OptionSchema> extends PluginHead<"bus", S> {
+  /** Makes one instance for a machine. Not called for `check`. */
   create(services: MachineServices, root: Bus, options: OptionsOf<S>): BusModel;
 }
 
@@ -123,13 +131,17 @@ export interface Device {
 
 /** What a driver half is given. */
 export interface DriverContext {
+  /** The manifest id. */
   readonly id: string;
+  /** The CPU's port. */
   readonly guest: GuestPort;
   /** The one way to make an address for the device. */
   readonly dma: DmaOps;
   /** Where the device is: its requester id, by which its bus library finds it. */
   readonly requester: number;
+  /** A seeded generator of its own. */
   readonly random: Random;
+  /** Where to tell what happens. */
   readonly events: EventStream;
   /** Reports a warning. */
   warn(id: string, message: string): void;
@@ -172,6 +184,7 @@ export interface Check {
 
 /** A check plugin. */
 export interface CheckPlugin<S extends OptionSchema = OptionSchema> extends PluginHead<"check", S> {
+  /** Makes one instance for a machine. Not called for `check`. */
   create(services: MachineServices, options: OptionsOf<S>): Check;
 }
 
@@ -181,8 +194,11 @@ export interface WorkloadContext {
   readonly driver: Driver | null;
   /** The manifest id of that device; empty when none. */
   readonly device: string;
+  /** The CPU's port. */
   readonly guest: GuestPort;
+  /** A seeded generator of its own. */
   readonly random: Random;
+  /** Where to tell what happens. */
   readonly events: EventStream;
   /** Where the manifest names this workload: for {@linkcode InputError}s about its options. */
   readonly where: { readonly file: string; readonly path: string };
@@ -218,6 +234,7 @@ export interface WorkloadPlugin<S extends OptionSchema = OptionSchema> extends P
   readonly drives?: string;
   /** Whether, with these options, it needs to write the device. Absent: it only reads. */
   writes?(options: OptionsOf<S>): boolean;
+  /** Does it. Rejects only on a bug; what the device did wrong is in the result. */
   run(context: WorkloadContext, options: OptionsOf<S>): Promise<WorkloadResult>;
 }
 

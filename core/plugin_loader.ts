@@ -169,11 +169,16 @@ interface PluginFolder {
   readonly url: URL;
 }
 
-/** The folders `plugins/<group>/<name>` beside the kernel; none when the kernel was not loaded from files. */
+/** The packages `plugins/<group>/<name>` beside the kernel; none when the kernel was not loaded from files. */
 function pluginFolders(): PluginFolder[] {
   const root = new URL("../plugins/", import.meta.url);
   if (root.protocol !== "file:") return [];
-  return subfolders(root).flatMap(({ url }) => subfolders(url)).sort((a, b) => a.name < b.name ? -1 : 1);
+  return subfolders(root).flatMap(({ url }) => subfolders(url)).filter(isPackage);
+}
+
+function isPackage({ url }: PluginFolder): boolean {
+  const names = Array.from(Deno.readDirSync(url), ({ name }) => name);
+  return names.includes("deno.json") && names.includes("mod.ts");
 }
 
 function subfolders(url: URL): PluginFolder[] {

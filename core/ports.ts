@@ -22,7 +22,9 @@ import type { AddressSpace, Width } from "./memory.ts";
  * from 0 for the first argument or result.
  */
 export class HypercallRegisters {
+  /** High halves. */
   readonly hi: Int32Array = new Int32Array(12);
+  /** Low halves. */
   readonly lo: Int32Array = new Int32Array(12);
 
   /** Sets register `index` from a bigint, or from a non-negative integer below 2^53. */
@@ -105,11 +107,17 @@ export interface PieceVisitor {
 
 /** What a port counts. */
 export interface PortStats {
+  /** Read accesses. */
   reads: number;
+  /** Write accesses. */
   writes: number;
+  /** Bytes asked for by reads. */
   bytesRead: number;
+  /** Bytes given to writes. */
   bytesWritten: number;
+  /** Questions put to translators. */
   translations: number;
+  /** Accesses that failed. */
   faults: number;
 }
 
@@ -130,6 +138,7 @@ export interface DevicePort {
   readonly requester: number;
   /** Whether accesses are let onto the bus at all. Without bus mastering every access is an unsupported request. */
   busMaster: boolean;
+  /** What the port has counted. */
   readonly stats: PortStats;
 
   /** Reads `length` bytes into `into[offset]`, which stays the caller's. */

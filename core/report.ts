@@ -9,17 +9,23 @@ import type { PortStats } from "./ports.ts";
 
 /** A node of the machine's tree. */
 export interface TreeNode {
+  /** What it is called. */
   readonly label: string;
+  /** What it is. */
   readonly detail?: string;
+  /** What hangs below. */
   readonly children: TreeNode[];
 }
 
 /** One device after a run. */
 export interface DeviceReport {
+  /** Its id. */
   readonly id: string;
+  /** Its plugin. */
   readonly plugin: string;
   /** Requester id as bus:device.function. */
   readonly place: string;
+  /** 16-bit requester id. */
   readonly requester: number;
   /** Whether it passes every platform untranslated. */
   readonly bypass: boolean;
@@ -33,32 +39,47 @@ export interface DeviceReport {
 
 /** One workload after a run. */
 export interface WorkloadReport {
+  /** Its plugin. */
   readonly use: string;
+  /** The device concerned; empty or absent when none. */
   readonly device: string;
+  /** Whether it was right. */
   readonly verified: boolean;
+  /** Requests made. */
   readonly requests: number;
+  /** Bytes moved. */
   readonly bytes: number;
   /** Nanoseconds of virtual time that it took. */
   readonly virtualTime: number;
   /** Milliseconds of real time that it took. */
   readonly wallTime: number;
+  /** What else it says. */
   readonly details: Record<string, string | number | boolean>;
+  /** Why it was not verified. */
   readonly failure?: string;
 }
 
 /** A warning and how often it was given. */
 export interface WarningReport {
+  /** Its id. */
   readonly id: string;
+  /** In words. */
   readonly message: string;
+  /** The device concerned; empty or absent when none. */
   readonly device?: string;
+  /** How often. */
   count: number;
 }
 
 /** A run. */
 export interface MachineReport {
+  /** The manifest's name, or its file. */
   readonly name: string;
+  /** The manifest. */
   readonly file: string;
+  /** The machine's platform. */
   readonly platform: string;
+  /** Seed of everything random. */
   readonly seed: number;
   /** Whether every workload was verified. */
   readonly verified: boolean;
@@ -66,10 +87,15 @@ export interface MachineReport {
   readonly virtualTime: number;
   /** Milliseconds of real time that the workloads took. */
   readonly wallTime: number;
+  /** The machine. */
   readonly tree: TreeNode;
+  /** By device. */
   readonly devices: DeviceReport[];
+  /** By name. */
   readonly platformCounters: Record<string, number>;
+  /** By workload, in order. */
   readonly workloads: WorkloadReport[];
+  /** Each once. */
   readonly warnings: WarningReport[];
   /** Interrupts raised. */
   readonly interrupts: number;
