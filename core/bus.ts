@@ -607,7 +607,11 @@ export class BusPort implements DevicePort {
       if (events.listening) this.#report(hi, lo, piece, access);
       if (ram === null) {
         if (visitor !== null) return this.#failed(BusStatus.COMPLETER_ABORT, hi, lo, access);
-        moveRegisters(registers!, offset, bytes, bytesOffset + at, piece, access);
+        // The word has its view already, so that an interrupt message allocates nothing.
+        const view = bytes === this.#word
+          ? this.#wordView
+          : new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+        moveRegisters(registers!, offset, view, bytesOffset + at, piece, access);
       } else if (visitor !== null) {
         visitor.piece(ram.bytes, offset, piece, at);
       } else if (access === Access.WRITE) {
@@ -658,12 +662,11 @@ function readRam(ram: RamRegion, offset: number, into: Uint8Array, intoOffset: n
 function moveRegisters(
   region: RegisterRegion,
   offset: number,
-  bytes: Uint8Array,
+  view: DataView,
   at: number,
   length: number,
   access: Access,
 ): void {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   for (let done = 0; done < length;) {
     const width = (offset + done) % 4 === 0 && length - done >= 4 ? 4 : 1;
     if (access === Access.WRITE) {

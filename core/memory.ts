@@ -50,7 +50,7 @@ export class RamRegion {
   readonly size: number;
   /** First address after the region. */
   readonly end: PhysAddr;
-  #pages: Uint8Array[] = [];
+  #pages: (Uint8Array | undefined)[] | null = null;
 
   /** A region at `base` over `length` bytes of `buffer`, from `offset`. The buffer may be shared or mapped from outside. */
   constructor(
@@ -68,6 +68,8 @@ export class RamRegion {
 
   /** The view of page `index` of the region: made once, so that whole-page copies allocate nothing. */
   page(index: number): Uint8Array {
+    // Of full size from the start: an array that random indices make grow becomes a dictionary.
+    this.#pages ??= new Array(Math.ceil(this.size / PAGE_SIZE)).fill(undefined);
     return this.#pages[index] ??= this.bytes.subarray(index * PAGE_SIZE, (index + 1) * PAGE_SIZE);
   }
 }

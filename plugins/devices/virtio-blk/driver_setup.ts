@@ -1,0 +1,136 @@
+/**
+ * Bringing a virtio block device up: reset, negotiation, queue, configuration (virtio 1.4 §3.1, §5.2.5).
+ *
+ * @module
+ */
+
+import { dmaBitMask, type DriverContext, GuestMemoryError } from "@iova/core";
+import {
+  type Addressing,
+  DmaAddressing,
+  type DriverQueue,
+  type DriverTransport,
+  Feature,
+  FeatureSet,
+  negotiate,
+  PhysicalAddressing,
+  placeSplit,
+  resetDevice,
+  SplitDriverQueue,
+  Status,
+} from "@iova/virtio";
+import { BLOCK_DEVICE, BlockConfig, BlockFeature } from "./layout.ts";
+
+/** What a person can choose about the driver. */
+export interface BlockDriverOptions {
+  /** Entries of the queue, if the device has as many. */
+  readonly queueSize: number;
+  /** Takes INDIRECT_DESC when it is offered. */
+  readonly indirect: boolean;
+  /** Takes EVENT_IDX when it is offered. */
+  readonly eventIndex: boolean;
+  /** `physical`: accepts ACCESS_PLATFORM and uses CPU physical addresses all the same, as drivers did before 2016. */
+  readonly driverAddressing: "dma-api" | "physical";
+}
+
+/** A device that has been set up, all but DRIVER_OK. */
+export interface BlockSetup {
+  readonly transport: DriverTransport;
+  readonly queue: DriverQueue;
+  readonly addressing: Addressing;
+  readonly features: FeatureSet;
+  /** Sectors. */
+  readonly capacity: number;
+  /** Most data segments in one request. */
+  readonly maxSegments: number;
+}
+
+const TWO32 = 4294967296;
+const SMALLEST_RING = 4096;
+
+/**
+ * Sets the device up.
+ *
+ * @throws {Error} when it refuses.
+ * @throws {GuestMemoryError} when there is no memory for its ring.
+ */
+export function setUp(transport: DriverTransport, context: DriverContext, options: BlockDriverOptions): BlockSetup {
+  const { guest, dma } = context;
+  if (transport.type !== BLOCK_DEVICE) throw new Error(`virtio device type ${transport.type} is no block device`);
+  if (!resetDevice(transport, () => guest.relax())) throw new Error("the device does not finish its reset");
+  const features = negotiate(transport, known(options));
+  if (features === null) {
+    transport.writeStatus(transport.readStatus() | Status.FAILED);
+    throw new Error("the device refuses every set of features that this driver knows");
+  }
+  setMasks(context);
+  const platform = features.has(Feature.ACCESS_PLATFORM) && options.driverAddressing === "dma-api";
+  const addressing = platform ? new DmaAddressing(dma) : new PhysicalAddressing(guest.heap);
+  const queue = makeQueue(transport, context, options, features, addressing);
+  const segments = features.has(BlockFeature.SEG_MAX) ? transport.readConfig(BlockConfig.at.seg_max, 4) : 1;
+  const maxSegments = Math.max(1, Math.min(segments, queue.size - OVERHEAD));
+  return { transport, queue, addressing, features, capacity: readCapacity(transport), maxSegments };
+}
+
+/** Descriptors of a request besides its data. */
+const OVERHEAD = 2;
+
+function known({ indirect, eventIndex }: BlockDriverOptions): FeatureSet {
+  return new FeatureSet([
+    Feature.VERSION_1,
+    Feature.ACCESS_PLATFORM,
+    BlockFeature.SEG_MAX,
+    BlockFeature.RO,
+    BlockFeature.BLK_SIZE,
+    BlockFeature.FLUSH,
+    ...(indirect ? [Feature.INDIRECT_DESC] : []),
+    ...(eventIndex ? [Feature.EVENT_IDX] : []),
+  ]);
+}
+
+/** 64 bits, else 32, else go on with a warning: what Linux's virtio does. */
+function setMasks({ dma, warn }: DriverContext): void {
+  if (dma.setMaskAndCoherent(dmaBitMask(64)) === 0 || dma.setMaskAndCoherent(dmaBitMask(32)) === 0) return;
+  warn("dma-mask", "Failed to enable 64-bit or 32-bit DMA.  Trying to continue, but this might not work.");
+}
+
+function makeQueue(
+  transport: DriverTransport,
+  { guest }: DriverContext,
+  { queueSize }: BlockDriverOptions,
+  features: FeatureSet,
+  addressing: Addressing,
+): DriverQueue {
+  let size = Math.min(queueSize, transport.queueSize(0));
+  if (size === 0) throw new Error("the device has no queue");
+  for (;;) {
+    const queue = SplitDriverQueue.create({
+      index: 0,
+      size,
+      guest,
+      addressing,
+      indirect: features.has(Feature.INDIRECT_DESC),
+      eventIndex: features.has(Feature.EVENT_IDX),
+      notify: transport.notifier(0),
+    });
+    if (queue !== null) {
+      if (transport.enableQueue(0, size, queue.addresses)) return queue;
+      queue.release();
+      throw new Error(`the device refuses a queue of ${size}`);
+    }
+    // With little memory left a smaller ring will do, as on Linux.
+    const { bytes } = placeSplit(size);
+    if (bytes <= SMALLEST_RING || size <= 4) throw new GuestMemoryError("the ring of a virtio block device", bytes);
+    size /= 2;
+  }
+}
+
+/** The capacity, read again when the configuration changed in between (virtio 1.4 §2.5.1). */
+function readCapacity(transport: DriverTransport): number {
+  for (let i = 0;; i++) {
+    const before = transport.generation();
+    const low = transport.readConfig(BlockConfig.at.capacity, 4);
+    const high = transport.readConfig(BlockConfig.at.capacity + 4, 4);
+    if (transport.generation() === before || i === 100) return high * TWO32 + low;
+  }
+}

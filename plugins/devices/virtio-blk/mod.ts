@@ -1,0 +1,131 @@
+/**
+ * A virtio block device on PCI (virtio 1.4 §5.2), and its driver.
+ *
+ * @module
+ */
+
+import { type BlockBackend, openImage, RamBackend } from "@iova/block";
+import {
+  API_VERSION,
+  defineDevice,
+  type DeviceContext,
+  type DevicePlugin,
+  formatSize,
+  InputError,
+  option,
+  type OptionsOf,
+} from "@iova/core";
+import { VirtioDevice, VirtioPciFunction, VirtioPciTransport } from "@iova/virtio";
+import { BlockModel } from "./device.ts";
+import { VirtioBlockDriver } from "./driver.ts";
+import { BLOCK_DEVICE } from "./layout.ts";
+
+const options = {
+  image: option.path("The disk: a raw image. Either this or `ram`."),
+  ram: option.size("The disk: memory of this size, lost at the end. Either this or `image`.", { min: 512 }),
+  readOnly: option.boolean("Refuse writes.", { default: false }),
+  queueSize: option.integer("Entries of the queue: a power of two.", { default: 128, min: 4, max: 1024 }),
+  indirect: option.boolean("Offer and use indirect descriptors.", { default: true }),
+  eventIndex: option.boolean("Offer and use event indices instead of flags to suppress notifications.", {
+    default: true,
+  }),
+  serial: option.string("Serial number.", { default: "", maxLength: 20 }),
+  vectors: option.integer("MSI-X vectors; 0: an interrupt line.", { default: 2, min: 0, max: 2048 }),
+  accessPlatform: option.boolean(
+    "The device uses bus addresses (feature bit 33). False: physical addresses, whatever the platform says.",
+    { default: true },
+  ),
+  driverAddressing: option.choice(
+    "`physical`: the driver sends physical addresses although the device expects bus addresses, a mistake to study.",
+    ["dma-api", "physical"],
+    { default: "dma-api" },
+  ),
+} as const;
+
+/** PCI class code: mass storage, SCSI controller (what QEMU gives a virtio disk). */
+const CLASS_CODE = 0x010000;
+
+/** The device plugin. */
+const virtioBlk: DevicePlugin = defineDevice({
+  name: "virtio-blk",
+  kind: "device",
+  api: API_VERSION,
+  summary: "virtio block device on PCI, over a raw image or memory",
+  options,
+  bus: "pci",
+  physicallyAddressed: ({ accessPlatform }) => !accessPlatform,
+  create(context, given) {
+    checkQueueSize(context, given.queueSize);
+    const backend = openMedium(context, given);
+    try {
+      return plugIn(context, given, backend);
+    } catch (error) {
+      backend.close();
+      throw error;
+    }
+  },
+  driver(context, { queueSize, indirect, eventIndex, driverAddressing }) {
+    const transport = new VirtioPciTransport(context);
+    return new VirtioBlockDriver(transport, context, { queueSize, indirect, eventIndex, driverAddressing });
+  },
+});
+
+export default virtioBlk;
+
+type Given = OptionsOf<typeof options>;
+
+function plugIn(context: DeviceContext, given: Given, backend: BlockBackend) {
+  const { id, bus, at, scheduler, events } = context;
+  const { readOnly, queueSize, serial, indirect, eventIndex, accessPlatform, vectors } = given;
+  let model!: BlockModel;
+  const pci = new VirtioPciFunction({
+    id,
+    bus,
+    ...(at !== undefined && { at }),
+    type: BLOCK_DEVICE,
+    classCode: CLASS_CODE,
+    vectors,
+    make(port) {
+      model = new BlockModel({ id, port, backend, readOnly, queueSize, serial, events });
+      return new VirtioDevice({ id, port, scheduler, events, model, indirect, eventIndex, accessPlatform });
+    },
+  });
+  return {
+    port: pci.fn.port,
+    counters: () => ({
+      requests: model.requests,
+      bytes: model.bytes,
+      errors: model.errors,
+      flushes: model.flushes,
+      breakdowns: pci.device.breakdowns,
+    }),
+    reset: () => pci.powerOn(),
+    unplug: () => pci.fn.remove(),
+    stop: () => backend.close(),
+  };
+}
+
+function openMedium({ where, resolvePath }: DeviceContext, { image, ram, readOnly }: Given): BlockBackend {
+  if ((image === undefined) === (ram === undefined)) {
+    throw new InputError({
+      file: where.file,
+      path: `${where.path}.with`,
+      found: image === undefined ? "neither image nor ram" : "both image and ram",
+      expected: "one of the two: the disk is a file, or memory",
+    });
+  }
+  if (image !== undefined) {
+    return openImage({ path: resolvePath(image), readOnly, file: where.file, optionPath: `${where.path}.with.image` });
+  }
+  if (ram! % 512 !== 0) {
+    const path = `${where.path}.with.ram`;
+    throw new InputError({ file: where.file, path, found: formatSize(ram!), expected: "a multiple of 512 bytes" });
+  }
+  return new RamBackend(ram!, { readOnly });
+}
+
+function checkQueueSize({ where }: DeviceContext, queueSize: number): void {
+  if ((queueSize & (queueSize - 1)) === 0) return;
+  const path = `${where.path}.with.queueSize`;
+  throw new InputError({ file: where.file, path, found: String(queueSize), expected: "a power of two" });
+}

@@ -1,0 +1,12 @@
+/**
+ * The device's side of virtio: rings over leases, the device without its transport, and transports.
+ *
+ * @module
+ */
+
+export * from "./device_chain.ts";
+export * from "./device_model.ts";
+export * from "./device_pci.ts";
+export * from "./device_queue.ts";
+export * from "./device_split.ts";
+export * from "./device_words.ts";

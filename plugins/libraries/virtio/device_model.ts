@@ -1,0 +1,363 @@
+/**
+ * A virtio device without its transport: status, negotiation, queues and their scheduling. What the device *does* is a
+ * {@linkcode VirtioModel}; how a driver reaches its registers is a transport, which calls the methods here.
+ *
+ * @module
+ */
+
+import type { DevicePort, EventStream, Scheduler } from "@iova/core";
+import { Chain } from "./device_chain.ts";
+import { type DeviceQueue, Pop, type RingAddresses, RingFault } from "./device_queue.ts";
+import { SplitDeviceQueue } from "./device_split.ts";
+import { Feature, FeatureSet, Status } from "./layout_features.ts";
+import { isRingSize } from "./layout_ring.ts";
+
+/** How a model ended its work on a chain. */
+export const Outcome = {
+  /** Done: `chain.written` says how much was written. */
+  DONE: 0,
+  /** An address is not translated yet: the chain stays in its ring and comes again from its start. */
+  PENDING: 1,
+  /** The driver broke the protocol: the device needs a reset. */
+  BROKEN: 2,
+  /** The model keeps the chain's id and calls {@linkcode VirtioDevice.complete} later. */
+  LATER: 3,
+} as const;
+/** One of {@linkcode Outcome}'s values. */
+export type Outcome = typeof Outcome[keyof typeof Outcome];
+
+/** What a kind of device does. It knows no transport and no ring. */
+export interface VirtioModel {
+  /** Virtio device type: 2 for a block device. */
+  readonly type: number;
+  /** Numbers of the feature bits that it offers; ring and transport features are added by {@linkcode VirtioDevice}. */
+  readonly features: readonly number[];
+  /** Largest size of each queue: powers of two. */
+  readonly queueSizes: readonly number[];
+  /** The device configuration, as the driver reads it. */
+  readonly config: Uint8Array;
+  /** Takes the features that the driver has accepted, or refuses them (false). Absent: any will do. */
+  negotiated?(features: FeatureSet): boolean;
+  /** The driver wrote a byte of the configuration. Absent: it is read-only. */
+  configWritten?(offset: number, value: number): void;
+  /** Works on a chain; it is only lent for the call. Must not throw, whatever the guest wrote. */
+  request(queue: number, chain: Chain): Outcome;
+  /** Why the last chain was {@linkcode Outcome.BROKEN}, for reports. Absent: nothing more is known. */
+  readonly problem?: string;
+  /** The device was reset. Absent: there is no state. */
+  reset?(): void;
+}
+
+/** What a transport does for a device. */
+export interface DeviceTransport {
+  /** Interrupts the driver because queue `index` has used buffers. */
+  notifyQueue(index: number): void;
+  /** Interrupts the driver because the configuration, or the need of a reset, has changed. */
+  notifyConfig(): void;
+  /** The device was reset: vectors and interrupt status go back to their first values. */
+  reset(): void;
+}
+
+/** What a device is made with. */
+export interface VirtioDeviceOptions {
+  /** The manifest id, for reports. */
+  readonly id: string;
+  /** Its way onto the bus. */
+  readonly port: DevicePort;
+  /** Runs the queues. */
+  readonly scheduler: Scheduler;
+  /** Hears when the device breaks. */
+  readonly events: EventStream;
+  /** What the device does. */
+  readonly model: VirtioModel;
+  /** Offers INDIRECT_DESC. Default true. */
+  readonly indirect?: boolean;
+  /** Offers EVENT_IDX. Default true. */
+  readonly eventIndex?: boolean;
+  /** Offers ACCESS_PLATFORM, and refuses a driver that declines it. Default true. */
+  readonly accessPlatform?: boolean;
+}
+
+/** Chains that one turn of a queue works on before others get theirs. */
+const CHAINS_PER_TURN = 64;
+
+/** One queue as its registers show it. */
+export class VirtioQueue implements RingAddresses {
+  /** See {@linkcode RingAddresses}. */
+  descHi = 0;
+  /** See {@linkcode RingAddresses}. */
+  descLo = 0;
+  /** See {@linkcode RingAddresses}. */
+  driverHi = 0;
+  /** See {@linkcode RingAddresses}. */
+  driverLo = 0;
+  /** See {@linkcode RingAddresses}. */
+  deviceHi = 0;
+  /** See {@linkcode RingAddresses}. */
+  deviceLo = 0;
+  /** Entries, as the driver set it. */
+  size: number;
+  /** Whether the driver lets the device use it. */
+  enabled = false;
+  /** The ring behind it; null until it is first used. */
+  ring: DeviceQueue | null = null;
+  /** A turn is in the scheduler's queue. */
+  scheduled = false;
+  /** Work waits for a translation. */
+  parked = false;
+
+  /** Queue `index` with at most `maxSize` entries; `turn` works on it, `retry` does so after a wait. */
+  constructor(
+    readonly index: number,
+    readonly maxSize: number,
+    readonly turn: () => void,
+    readonly retry: () => void,
+  ) {
+    this.size = maxSize;
+  }
+
+  /** Back to power-on. */
+  reset(): void {
+    this.ring?.release();
+    this.ring = null;
+    this.size = this.maxSize;
+    this.enabled = false;
+    this.parked = false;
+    this.descHi =
+      this.descLo =
+      this.driverHi =
+      this.driverLo =
+      this.deviceHi =
+      this.deviceLo =
+        0;
+  }
+}
+
+/** See the module's text. */
+export class VirtioDevice {
+  /** Features offered. */
+  readonly offered: FeatureSet;
+  /** Features that the driver has accepted so far. */
+  accepted: FeatureSet = new FeatureSet();
+  /** Queues by number. */
+  readonly queues: readonly VirtioQueue[];
+  /** Changes with the configuration; 8 bits. */
+  generation = 0;
+  /** Chains completed. */
+  completed = 0;
+  /** Times that the device needed a reset. */
+  breakdowns = 0;
+  /** Why the device needs a reset; empty while it does not. */
+  breakdown = "";
+  /** The transport; set once, before the driver can reach the device. */
+  transport: DeviceTransport | null = null;
+  /** What the device does. */
+  readonly model: VirtioModel;
+  /** Its way onto the bus. */
+  readonly port: DevicePort;
+  readonly #id: string;
+  readonly #scheduler: Scheduler;
+  readonly #events: EventStream;
+  readonly #accessPlatform: boolean;
+  readonly #chain: Chain;
+  #status = 0;
+  #live = false;
+
+  /** A device that has been reset. */
+  constructor(options: VirtioDeviceOptions) {
+    const { id, port, scheduler, events, model, indirect = true, eventIndex = true, accessPlatform = true } = options;
+    this.#id = id;
+    this.port = port;
+    this.#scheduler = scheduler;
+    this.#events = events;
+    this.model = model;
+    this.#accessPlatform = accessPlatform;
+    this.offered = new FeatureSet([
+      ...model.features,
+      Feature.VERSION_1,
+      ...(indirect ? [Feature.INDIRECT_DESC] : []),
+      ...(eventIndex ? [Feature.EVENT_IDX] : []),
+      ...(accessPlatform ? [Feature.ACCESS_PLATFORM] : []),
+    ]);
+    this.#chain = new Chain(Math.max(1, ...model.queueSizes));
+    this.queues = model.queueSizes.map((size, index) => this.#makeQueue(index, size));
+  }
+
+  /** The device puts CPU physical addresses on its bus: ACCESS_PLATFORM is not offered (virtio 1.4 §6). */
+  get physicalAddressing(): boolean {
+    return !this.#accessPlatform;
+  }
+
+  /** The status register. */
+  get status(): number {
+    return this.#status;
+  }
+
+  /** The driver writes the status register; 0 resets. */
+  writeStatus(value: number): void {
+    if (value === 0) return this.reset();
+    const before = this.#status;
+    let after = (value & 0xff & ~Status.DEVICE_NEEDS_RESET) | (before & Status.DEVICE_NEEDS_RESET);
+    if ((after & ~before & Status.FEATURES_OK) !== 0 && !this.#acceptable()) after &= ~Status.FEATURES_OK;
+    this.#status = after;
+    const needed = Status.DRIVER_OK | Status.FEATURES_OK;
+    this.#live = (after & (needed | Status.DEVICE_NEEDS_RESET | Status.FAILED)) === needed;
+  }
+
+  /** The driver accepts features. Ignored once negotiation is over. */
+  acceptWord(index: number, value: number): void {
+    if ((this.#status & Status.FEATURES_OK) === 0) this.accepted.setWord(index, value);
+  }
+
+  /** The driver sets a queue's size. Refused, so that the old one reads back, unless it is a power of two that fits. */
+  resize(queue: VirtioQueue, size: number): void {
+    if (!queue.enabled && isRingSize(size) && size <= queue.maxSize) queue.size = size;
+  }
+
+  /** The driver enables a queue. */
+  enable(queue: VirtioQueue): void {
+    if (queue.enabled) return;
+    queue.enabled = true;
+    queue.ring = new SplitDeviceQueue({
+      size: queue.size,
+      port: this.port,
+      addresses: queue,
+      indirect: this.accepted.has(Feature.INDIRECT_DESC),
+      eventIndex: this.accepted.has(Feature.EVENT_IDX),
+    });
+    if (queue.ring.fault !== RingFault.NONE) this.needsReset(queue.ring.fault);
+  }
+
+  /** The driver kicks queue `index`. Without such a queue, or before DRIVER_OK, nothing happens. */
+  kick(index: number): void {
+    const queue = this.queues[index];
+    if (queue === undefined || !queue.enabled || !this.#live || queue.parked) return;
+    this.#schedule(queue);
+  }
+
+  /** A byte of the device configuration; 0 beyond its end. */
+  readConfig(offset: number): number {
+    return this.model.config[offset] ?? 0;
+  }
+
+  /** The driver writes a byte of the device configuration. */
+  writeConfig(offset: number, value: number): void {
+    if (offset < this.model.config.length) this.model.configWritten?.(offset, value);
+  }
+
+  /** The model has changed its configuration. */
+  configChanged(): void {
+    this.generation = (this.generation + 1) & 0xff;
+    if ((this.#status & Status.DRIVER_OK) !== 0) this.transport?.notifyConfig();
+  }
+
+  /** Completes a chain that the model kept ({@linkcode Outcome.LATER}). Ignored when the device was reset since. */
+  complete(index: number, id: number, written: number): void {
+    const queue = this.queues[index];
+    if (!this.#live || queue.ring === null) return;
+    queue.ring.push(id, written);
+    this.completed++;
+    this.#publish(queue, queue.ring);
+  }
+
+  /** The device is broken: every queue stops until a reset (virtio 1.4 §2.1.2). */
+  needsReset(reason: string): void {
+    if ((this.#status & Status.DEVICE_NEEDS_RESET) !== 0) return;
+    const told = (this.#status & Status.DRIVER_OK) !== 0;
+    this.#status |= Status.DEVICE_NEEDS_RESET;
+    this.#live = false;
+    this.breakdown = reason;
+    this.breakdowns++;
+    for (const { ring } of this.queues) ring?.release();
+    if (this.#events.listening) this.#events.emit({ type: "needs-reset", device: this.#id, reason });
+    if (told) this.transport?.notifyConfig();
+  }
+
+  /** Back to power-on. */
+  reset(): void {
+    this.#status = 0;
+    this.#live = false;
+    this.breakdown = "";
+    this.accepted = new FeatureSet();
+    for (const queue of this.queues) queue.reset();
+    this.model.reset?.();
+    this.transport?.reset();
+  }
+
+  #acceptable(): boolean {
+    const { accepted } = this;
+    return accepted.within(this.offered) &&
+      accepted.has(Feature.VERSION_1) &&
+      accepted.has(Feature.ACCESS_PLATFORM) === this.#accessPlatform &&
+      this.model.negotiated?.(accepted) !== false;
+  }
+
+  #makeQueue(index: number, maxSize: number): VirtioQueue {
+    const queue: VirtioQueue = new VirtioQueue(index, maxSize, () => {
+      queue.scheduled = false;
+      this.#turn(queue);
+    }, () => {
+      queue.parked = false;
+      this.#turn(queue);
+    });
+    return queue;
+  }
+
+  #schedule(queue: VirtioQueue): void {
+    if (queue.scheduled) return;
+    queue.scheduled = true;
+    this.#scheduler.post(queue.turn);
+  }
+
+  #park(queue: VirtioQueue): void {
+    if (queue.parked) return;
+    queue.parked = true;
+    this.port.park(queue.retry);
+  }
+
+  /** One turn of a queue: a bounded number of chains, published together. */
+  #turn(queue: VirtioQueue): void {
+    const { ring } = queue;
+    if (!this.#live || ring === null || queue.parked) return;
+    if (ring.unpublished > 0 && !this.#publish(queue, ring)) return;
+    const found = this.#work(queue, ring);
+    // A guest may aim a buffer, or an interrupt, at this device's own registers and reset it in the middle.
+    if (queue.ring !== ring || !this.#publish(queue, ring) || queue.ring !== ring || !this.#live) return;
+    this.#settle(queue, found === Pop.EMPTY ? ring.wantKicks(true) : found, ring);
+  }
+
+  #settle(queue: VirtioQueue, found: Pop, ring: DeviceQueue): void {
+    if (found === Pop.CHAIN) this.#schedule(queue);
+    else if (found === Pop.PENDING) this.#park(queue);
+    else if (found === Pop.BROKEN) this.needsReset(ring.fault || this.model.problem || "malformed request");
+  }
+
+  #work(queue: VirtioQueue, ring: DeviceQueue): Pop {
+    const chain = this.#chain;
+    for (let i = 0; i < CHAINS_PER_TURN; i++) {
+      const found = ring.pop(chain);
+      if (found !== Pop.CHAIN) return found;
+      const outcome = this.model.request(queue.index, chain);
+      if (outcome === Outcome.DONE) {
+        ring.push(chain.id, chain.written);
+        this.completed++;
+      } else if (outcome === Outcome.PENDING) {
+        ring.unpop();
+        return Pop.PENDING;
+      } else if (outcome === Outcome.BROKEN) {
+        return Pop.BROKEN;
+      }
+    }
+    return Pop.CHAIN;
+  }
+
+  /** Publishes what a queue has finished. False when it could not: the queue is parked or the device broken. */
+  #publish(queue: VirtioQueue, ring: DeviceQueue): boolean {
+    if (ring.unpublished === 0) return true;
+    if (ring.publish()) this.transport?.notifyQueue(queue.index);
+    if (ring.unpublished === 0) return true;
+    if (ring.fault !== RingFault.NONE) this.needsReset(ring.fault);
+    else this.#park(queue);
+    return false;
+  }
+}

@@ -1,0 +1,207 @@
+/**
+ * The modern PCI transport, device side (virtio 1.4 §4.1): vendor capabilities, registers behind BAR 4 laid out as QEMU
+ * lays them out, MSI-X with INTx as a fallback.
+ *
+ * @module
+ */
+
+import type { Bus, DevicePort, RegisterBlock, Width } from "@iova/core";
+import { pciBus, type PciCapabilitySpec, type PciFunction } from "@iova/pci";
+import type { DeviceTransport, VirtioDevice } from "./device_model.ts";
+import { CommonRegisters } from "./device_pci_common.ts";
+import {
+  CAP_VENDOR,
+  CfgType,
+  Isr,
+  NO_VECTOR,
+  PCI_CFG_DATA_SIZE,
+  VIRTIO_MODERN_DEVICE,
+  VIRTIO_SUBSYSTEM,
+  VIRTIO_VENDOR,
+  VirtioPciCap,
+  VirtioPciNotifyCap,
+} from "./layout_pci.ts";
+
+/** What a virtio PCI function is plugged in with. */
+export interface VirtioPciOptions {
+  /** The manifest id. */
+  readonly id: string;
+  /** The bus; it must be a PCI bus. */
+  readonly bus: Bus;
+  /** Place on the bus; absent: the first free one. */
+  readonly at?: string;
+  /** Virtio device type. */
+  readonly type: number;
+  /** PCI class code, 24 bits. */
+  readonly classCode: number;
+  /** MSI-X vectors; 0: INTx only. */
+  readonly vectors: number;
+  /** Makes the device that answers behind the registers, for the port that it moves data through. */
+  readonly make: (port: DevicePort) => VirtioDevice;
+}
+
+const REGISTER_BAR = 4;
+const MSIX_BAR = 1;
+const REGION_SIZE = 0x1000;
+/** The regions of BAR 4 (QEMU hw/virtio/virtio-pci.c). */
+const Region = { COMMON: 0, ISR: REGION_SIZE, DEVICE: 2 * REGION_SIZE, NOTIFY: 3 * REGION_SIZE } as const;
+const BAR_SIZE = 4 * REGION_SIZE;
+const NOTIFY_MULTIPLIER = 4;
+/** Capability bodies start after id and next pointer. */
+const BODY = 2;
+
+/** A virtio device on a PCI bus. */
+export class VirtioPciFunction implements RegisterBlock, DeviceTransport {
+  /** The PCI function. */
+  readonly fn: PciFunction;
+  /** The device. */
+  readonly device: VirtioDevice;
+  readonly #common: CommonRegisters;
+  #isr = 0;
+
+  /** Plugs a device in. @throws {PlaceError} when its place on the bus cannot be had. */
+  constructor({ id, bus, at, type, classCode, vectors, make }: VirtioPciOptions) {
+    this.fn = pciBus(bus).addFunction({
+      id,
+      ...(at !== undefined && { at }),
+      vendor: VIRTIO_VENDOR,
+      device: VIRTIO_MODERN_DEVICE + type,
+      revision: 1,
+      classCode,
+      subsystemVendor: VIRTIO_VENDOR,
+      subsystem: VIRTIO_SUBSYSTEM,
+      bars: [{ index: REGISTER_BAR, kind: "memory", size: BAR_SIZE, width: 64, prefetchable: true, block: this }],
+      capabilities: this.#capabilities(),
+      ...(vectors > 0 && { msix: { vectors, bar: MSIX_BAR } }),
+      interruptPin: 1,
+    });
+    this.device = make(this.fn.port);
+    this.#common = new CommonRegisters(this.device, vectors);
+    this.device.transport = this;
+  }
+
+  /** See `RegisterBlock`. */
+  read(offset: number, width: Width): number {
+    if (offset < Region.ISR) return this.#common.read(offset, width);
+    if (offset < Region.DEVICE) return offset === Region.ISR ? this.#takeIsr() : 0;
+    return offset < Region.NOTIFY ? this.#readConfig(offset - Region.DEVICE, width) : 0;
+  }
+
+  /** See `RegisterBlock`. */
+  write(offset: number, width: Width, value: number): void {
+    if (offset >= Region.NOTIFY) this.device.kick((offset - Region.NOTIFY) / NOTIFY_MULTIPLIER | 0);
+    else if (offset < Region.ISR) this.#common.write(offset, width, value);
+    else if (offset >= Region.DEVICE) this.#writeConfig(offset - Region.DEVICE, width, value);
+  }
+
+  notifyQueue(index: number): void {
+    this.#interrupt(this.#common.queueVectors[index], Isr.QUEUE);
+  }
+
+  notifyConfig(): void {
+    // As QEMU does: a driver that looks at both bits misses nothing (virtio_notify_config).
+    this.#interrupt(this.#common.configVector, Isr.QUEUE | Isr.CONFIG);
+  }
+
+  reset(): void {
+    this.#common.reset();
+    this.#takeIsr();
+  }
+
+  /** Returns the whole function to power-on; the guest must configure it again. */
+  powerOn(): void {
+    this.device.reset();
+    this.fn.reset();
+  }
+
+  #interrupt(vector: number, bits: number): void {
+    const { fn } = this;
+    if (fn.msix?.enabled) {
+      if (vector !== NO_VECTOR) fn.msix.raise(vector);
+      return;
+    }
+    this.#isr |= bits;
+    fn.assertIntx();
+  }
+
+  /** Reading the interrupt status clears it and deasserts the pin (§4.1.4.5). */
+  #takeIsr(): number {
+    const isr = this.#isr;
+    this.#isr = 0;
+    this.fn.deassertIntx();
+    return isr;
+  }
+
+  #readConfig(offset: number, width: Width): number {
+    let value = 0;
+    for (let i = width - 1; i >= 0; i--) value = value << 8 | this.device.readConfig(offset + i);
+    return value >>> 0;
+  }
+
+  #writeConfig(offset: number, width: Width, value: number): void {
+    for (let i = 0; i < width; i++) this.device.writeConfig(offset + i, value >>> (8 * i) & 0xff);
+  }
+
+  #capabilities(): PciCapabilitySpec[] {
+    const multiplier = VirtioPciNotifyCap.encode({ notify_off_multiplier: NOTIFY_MULTIPLIER });
+    return [
+      capability(CfgType.COMMON_CFG, Region.COMMON),
+      capability(CfgType.ISR_CFG, Region.ISR),
+      capability(CfgType.DEVICE_CFG, Region.DEVICE),
+      capability(CfgType.NOTIFY_CFG, Region.NOTIFY, multiplier),
+      this.#accessWindow(),
+    ];
+  }
+
+  /** The access window: registers through configuration space (§4.1.4.9). */
+  #accessWindow(): PciCapabilitySpec {
+    const spec = capability(CfgType.PCI_CFG, 0, new Uint8Array(PCI_CFG_DATA_SIZE), { bar: 0, length: 0 });
+    const data = VirtioPciCap.size - BODY;
+    const writable = new Uint8Array(spec.body.length);
+    for (const name of ["bar", "offset", "length"] as const) {
+      const at = VirtioPciCap.at[name] - BODY;
+      writable.fill(0xff, at, at + VirtioPciCap.width[name] / 8);
+    }
+    writable.fill(0xff, data);
+    return {
+      ...spec,
+      writable,
+      reading: (body, offset, width) => {
+        if (offset + width > data) this.#window(body, data, false);
+      },
+      written: (body, offset, width) => {
+        if (offset + width > data) this.#window(body, data, true);
+      },
+    };
+  }
+
+  /** One access through the window; one that is badly aimed does nothing. */
+  #window(body: Uint8Array, data: number, write: boolean): void {
+    const { bar, offset, length } = VirtioPciCap.decode(withHeader(body));
+    const sized = length === 1 || length === 2 || length === 4;
+    if (bar !== REGISTER_BAR || !sized || offset % length !== 0 || offset + length > BAR_SIZE) return;
+    const view = new DataView(body.buffer, body.byteOffset + data, PCI_CFG_DATA_SIZE);
+    if (!write) return view.setUint32(0, this.read(offset, length), true);
+    const value = view.getUint32(0, true);
+    this.write(offset, length, length === 4 ? value : value & (2 ** (8 * length) - 1));
+  }
+}
+
+function capability(
+  cfg_type: number,
+  offset: number,
+  tail: Uint8Array = new Uint8Array(0),
+  place: { bar: number; length: number } = { bar: REGISTER_BAR, length: REGION_SIZE },
+): PciCapabilitySpec {
+  const head = VirtioPciCap.encode({ cap_len: VirtioPciCap.size + tail.length, cfg_type, offset, ...place });
+  const bytes = new Uint8Array(head.length + tail.length);
+  bytes.set(head);
+  bytes.set(tail, head.length);
+  return { id: CAP_VENDOR, body: bytes.subarray(BODY) };
+}
+
+function withHeader(body: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(BODY + body.length);
+  bytes.set(body, BODY);
+  return bytes;
+}

@@ -1,0 +1,12 @@
+/**
+ * The driver's side of virtio: queues in guest memory, and how a driver finds and sets up its device.
+ *
+ * @module
+ */
+
+export * from "./driver_addressing.ts";
+export * from "./driver_buffers.ts";
+export * from "./driver_queue.ts";
+export * from "./driver_split.ts";
+export * from "./driver_transport.ts";
+export * from "./driver_pci.ts";

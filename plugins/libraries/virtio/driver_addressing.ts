@@ -1,0 +1,100 @@
+/**
+ * Who makes the addresses that a driver tells its device: the platform's `DmaOps`, or nobody (virtio 1.4 §6.1:
+ * without ACCESS_PLATFORM the device uses CPU physical addresses, whatever the platform says).
+ *
+ * @module
+ */
+
+import {
+  coherentAlign,
+  type Direction,
+  type DmaHandle,
+  type DmaOps,
+  type GuestHeap,
+  highHalf,
+  lowHalf,
+  type PhysAddr,
+} from "@iova/core";
+
+/** Memory of a ring: shared with the device for as long as the queue lives. Owned by the queue. */
+export interface RingMemory {
+  /** Where the CPU sees it: page-aligned, zeroed. */
+  readonly cpu: PhysAddr;
+  /** What the device is told, bits 63:32, signed. */
+  readonly hi: number;
+  /** Bits 31:0, signed. */
+  readonly lo: number;
+  /** Bytes. */
+  readonly size: number;
+  /** Gives it back. The device must have forgotten it. */
+  free(): void;
+}
+
+/** How a queue makes addresses. Sizes are bytes. */
+export interface Addressing {
+  /** See {@linkcode DmaOps.mapInto}. */
+  map(out: DmaHandle, cpu: PhysAddr, size: number, direction: Direction): boolean;
+  /** See {@linkcode DmaOps.unmapFrom}. */
+  unmap(handle: DmaHandle, size: number, direction: Direction): void;
+  /** Memory for a ring; null when there is none. */
+  ring(size: number): RingMemory | null;
+  /** The largest buffer that can be mapped at once. */
+  readonly maxSize: number;
+}
+
+/** Addresses from `DmaOps`: what a driver does when ACCESS_PLATFORM is negotiated. */
+export class DmaAddressing implements Addressing {
+  readonly #dma: DmaOps;
+  readonly maxSize: number;
+
+  /** Addresses from `dma`. */
+  constructor(dma: DmaOps) {
+    this.#dma = dma;
+    this.maxSize = dma.maxMappingSize();
+  }
+
+  map(out: DmaHandle, cpu: PhysAddr, size: number, direction: Direction): boolean {
+    return this.#dma.mapInto(out, cpu, size, direction);
+  }
+
+  unmap(handle: DmaHandle, size: number, direction: Direction): void {
+    this.#dma.unmapFrom(handle, size, direction);
+  }
+
+  ring(size: number): RingMemory | null {
+    const block = this.#dma.allocCoherent(size);
+    if (block === null) return null;
+    const { cpu, handle } = block;
+    return {
+      cpu,
+      hi: Number(BigInt.asIntN(32, handle >> 32n)),
+      lo: Number(BigInt.asIntN(32, handle)),
+      size,
+      free: () => this.#dma.freeCoherent(size, cpu, handle),
+    };
+  }
+}
+
+/** CPU physical addresses, and no map calls at all. */
+export class PhysicalAddressing implements Addressing {
+  readonly maxSize: number = Number.MAX_SAFE_INTEGER;
+  readonly #heap: GuestHeap;
+
+  /** Rings come from `heap`. */
+  constructor(heap: GuestHeap) {
+    this.#heap = heap;
+  }
+
+  map(out: DmaHandle, cpu: PhysAddr): boolean {
+    out.setNumber(cpu);
+    return true;
+  }
+
+  unmap(): void {}
+
+  ring(size: number): RingMemory | null {
+    const cpu = this.#heap.alloc(size, coherentAlign(size));
+    if (cpu === null) return null;
+    return { cpu, hi: highHalf(cpu), lo: lowHalf(cpu), size, free: () => void this.#heap.free(cpu) };
+  }
+}

@@ -1,0 +1,187 @@
+/**
+ * The modern PCI transport, driver side (virtio 1.4 §4.1.4): finds the vendor capabilities and drives the registers that
+ * they point at.
+ *
+ * @module
+ */
+
+import type { DriverContext, GuestPort, PhysAddr, Width } from "@iova/core";
+import { type PciDevice, pciGuest } from "@iova/pci";
+import type { QueueAddresses } from "./driver_queue.ts";
+import type { DriverTransport } from "./driver_transport.ts";
+import { FeatureSet } from "./layout_features.ts";
+import {
+  CAP_VENDOR,
+  CfgType,
+  CommonCfg,
+  type CommonCfgRegister,
+  Isr,
+  NO_VECTOR,
+  VIRTIO_MODERN_DEVICE,
+  VirtioPciCap,
+  VirtioPciNotifyCap,
+} from "./layout_pci.ts";
+
+/** BARs above this are reserved, and a capability that names one is ignored (§4.1.4). */
+const LAST_BAR = 5;
+/** Words of features that this driver looks at. */
+const FEATURE_WORDS = 2;
+
+/** Where the regions are, as physical addresses. */
+interface Regions {
+  common: PhysAddr;
+  notify: PhysAddr;
+  isr: PhysAddr;
+  device: PhysAddr;
+  multiplier: number;
+}
+
+/** See the module's text. */
+export class VirtioPciTransport implements DriverTransport {
+  readonly type: number;
+  readonly #guest: GuestPort;
+  readonly #fn: PciDevice;
+  readonly #regions: Regions;
+  #undo: () => void = () => {};
+
+  /**
+   * Finds the device's registers and lets it onto its bus.
+   *
+   * @throws {RangeError} when the function is no modern virtio device.
+   */
+  constructor({ guest, requester }: Pick<DriverContext, "guest" | "requester">) {
+    this.#guest = guest;
+    this.#fn = pciGuest(guest).function(requester);
+    this.type = this.#fn.device - VIRTIO_MODERN_DEVICE;
+    this.#regions = findRegions(this.#fn);
+    this.#fn.enableBusMaster();
+  }
+
+  readStatus(): number {
+    return this.#read("device_status");
+  }
+
+  writeStatus(value: number): void {
+    this.#write("device_status", value);
+  }
+
+  offered(): FeatureSet {
+    const features = new FeatureSet();
+    for (let i = 0; i < FEATURE_WORDS; i++) {
+      this.#write("device_feature_select", i);
+      features.setWord(i, this.#read("device_feature"));
+    }
+    return features;
+  }
+
+  accept(features: FeatureSet): void {
+    for (let i = 0; i < FEATURE_WORDS; i++) {
+      this.#write("driver_feature_select", i);
+      this.#write("driver_feature", features.word(i));
+    }
+  }
+
+  readConfig(offset: number, width: Width): number {
+    return this.#guest.read(this.#regions.device + offset, width);
+  }
+
+  generation(): number {
+    return this.#read("config_generation");
+  }
+
+  queueSize(index: number): number {
+    this.#write("queue_select", index);
+    return this.#read("queue_size");
+  }
+
+  enableQueue(index: number, size: number, addresses: QueueAddresses): boolean {
+    this.#write("queue_select", index);
+    this.#write("queue_size", size);
+    if (this.#read("queue_size") !== size) return false;
+    this.#write("queue_desc_lo", addresses.descLo);
+    this.#write("queue_desc_hi", addresses.descHi);
+    this.#write("queue_driver_lo", addresses.driverLo);
+    this.#write("queue_driver_hi", addresses.driverHi);
+    this.#write("queue_device_lo", addresses.deviceLo);
+    this.#write("queue_device_hi", addresses.deviceHi);
+    this.#write("queue_enable", 1);
+    return this.#read("queue_enable") === 1;
+  }
+
+  notifier(index: number): () => void {
+    this.#write("queue_select", index);
+    const { notify, multiplier } = this.#regions;
+    const address = notify + this.#read("queue_notify_off") * multiplier;
+    const guest = this.#guest;
+    return () => guest.write(address, 2, index);
+  }
+
+  connect(used: readonly (() => void)[], changed: () => void): void {
+    this.disconnect();
+    const vectors = this.#fn.msixVectors;
+    const own = vectors > used.length;
+    const any = () => used.forEach((handler) => handler());
+    if (vectors >= 2 && this.#fn.enableMsix(own ? [changed, ...used] : [changed, any])) {
+      this.#undo = () => this.#fn.disableMsix();
+      if (this.#setVectors(used.length, own)) return;
+      this.disconnect();
+    }
+    this.#undo = this.#fn.interruptLine(() => {
+      const isr = this.#guest.read(this.#regions.isr, 1);
+      if ((isr & Isr.QUEUE) !== 0) any();
+      if ((isr & Isr.CONFIG) !== 0) changed();
+    });
+  }
+
+  disconnect(): void {
+    this.#undo();
+    this.#undo = () => {};
+  }
+
+  /** Vector 0 for the configuration, 1 … for the queues. False when the device refuses one. */
+  #setVectors(queues: number, own: boolean): boolean {
+    this.#write("config_msix_vector", 0);
+    let refused = this.#read("config_msix_vector") === NO_VECTOR;
+    for (let i = 0; i < queues; i++) {
+      this.#write("queue_select", i);
+      this.#write("queue_msix_vector", own ? 1 + i : 1);
+      refused ||= this.#read("queue_msix_vector") === NO_VECTOR;
+    }
+    return !refused;
+  }
+
+  #read(register: CommonCfgRegister): number {
+    return this.#guest.read(this.#regions.common + CommonCfg.at[register], CommonCfg.width[register] / 8 as Width);
+  }
+
+  #write(register: CommonCfgRegister, value: number): void {
+    const width = CommonCfg.width[register] / 8 as Width;
+    this.#guest.write(this.#regions.common + CommonCfg.at[register], width, value >>> 0);
+  }
+}
+
+/** Looks through the vendor capabilities; of several of one type the first that is usable counts. */
+function findRegions(fn: PciDevice): Regions {
+  const found = new Map<number, PhysAddr>();
+  let multiplier = 0;
+  for (let at = fn.findCapability(CAP_VENDOR); at !== 0; at = fn.findCapability(CAP_VENDOR, at)) {
+    const { cfg_type, bar, offset } = VirtioPciCap.decode(fn.configBytes(at, VirtioPciCap.size));
+    if (bar > LAST_BAR || found.has(cfg_type) || !fn.bars.get(bar)?.address) continue;
+    found.set(cfg_type, fn.bar(bar).address + offset);
+    if (cfg_type !== CfgType.NOTIFY_CFG) continue;
+    const tail = fn.configBytes(at + VirtioPciCap.size, VirtioPciNotifyCap.size);
+    multiplier = VirtioPciNotifyCap.decode(tail).notify_off_multiplier;
+  }
+  const region = (type: number, name: string): PhysAddr => {
+    const address = found.get(type);
+    if (address === undefined) throw new RangeError(`no modern virtio device: it has no ${name} registers`);
+    return address;
+  };
+  return {
+    common: region(CfgType.COMMON_CFG, "common"),
+    notify: region(CfgType.NOTIFY_CFG, "notification"),
+    isr: region(CfgType.ISR_CFG, "interrupt status"),
+    device: found.get(CfgType.DEVICE_CFG) ?? 0,
+    multiplier,
+  };
+}

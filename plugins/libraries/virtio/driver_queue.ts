@@ -1,0 +1,59 @@
+/**
+ * What a driver sees of a queue, whatever kind of ring is below.
+ *
+ * @module
+ */
+
+import type { BufferList } from "./driver_buffers.ts";
+
+/** Where the parts of a ring are, as the device is told: signed 32-bit halves of bus addresses. */
+export interface QueueAddresses {
+  /** Descriptor area, bits 63:32. */
+  readonly descHi: number;
+  /** Descriptor area, bits 31:0. */
+  readonly descLo: number;
+  /** Driver area: the available ring, bits 63:32. */
+  readonly driverHi: number;
+  /** Driver area: the available ring, bits 31:0. */
+  readonly driverLo: number;
+  /** Device area: the used ring, bits 63:32. */
+  readonly deviceHi: number;
+  /** Device area: the used ring, bits 31:0. */
+  readonly deviceLo: number;
+}
+
+/** A queue, driver side. Tokens are the driver's own numbers, 0 and above; the queue gives them back with completions. */
+export interface DriverQueue {
+  /** Number of the queue in its device. */
+  readonly index: number;
+  /** Entries. */
+  readonly size: number;
+  /** Where the ring is. */
+  readonly addresses: QueueAddresses;
+  /** Descriptors that are free. */
+  readonly free: number;
+  /** The device broke the ring's rules: nothing is added and nothing completes any more. */
+  readonly broken: boolean;
+  /** What the last {@linkcode DriverQueue.poll} said the device wrote, in bytes. The device's word, unchecked. */
+  readonly usedLength: number;
+
+  /**
+   * Maps the buffers of `list` and makes them available. The device owns them until the token comes back.
+   *
+   * @returns 0; −ENOSPC when there are too few descriptors; −ENOMEM when mapping failed (nothing is mapped and nothing
+   * has changed: try again later); −EIO when the queue is broken.
+   */
+  add(list: BufferList, token: number): number;
+  /** Tells the device about what was added, if it wants to know. */
+  kick(): void;
+  /** Takes the next completion: unmaps its buffers and returns its token, or −1 when there is none. */
+  poll(): number;
+  /** Asks for an interrupt at the next completion. False when there is a completion already: poll again. */
+  enableInterrupt(): boolean;
+  /** Says that no interrupt is needed. The device may send one all the same. */
+  disableInterrupt(): void;
+  /** After a device reset: unmaps one request that never completed and returns its token, or −1 when none is left. */
+  detachUnused(): number;
+  /** Frees the ring. The device must be reset, and every request completed or detached. */
+  release(): void;
+}

@@ -1,0 +1,66 @@
+import { assertEquals } from "@std/assert";
+import { checkVectors } from "@iova/fields/testing";
+import {
+  CommonCfg,
+  crosses,
+  FeatureSet,
+  isRingSize,
+  placeSplit,
+  VirtioPciCap,
+  VirtioPciNotifyCap,
+  VirtqAvail,
+  VirtqDesc,
+  VirtqUsed,
+  VirtqUsedElem,
+} from "./layout.ts";
+import desc from "./vectors/virtq_desc.json" with { type: "json" };
+import avail from "./vectors/virtq_avail.json" with { type: "json" };
+import used from "./vectors/virtq_used.json" with { type: "json" };
+import elem from "./vectors/virtq_used_elem.json" with { type: "json" };
+import cap from "./vectors/virtio_pci_cap.json" with { type: "json" };
+import notifyCap from "./vectors/virtio_pci_notify_cap.json" with { type: "json" };
+import common from "./vectors/virtio_pci_common_cfg.json" with { type: "json" };
+
+Deno.test("ring structures agree with bytes written by hand", () => {
+  checkVectors(VirtqDesc, desc);
+  checkVectors(VirtqAvail, avail);
+  checkVectors(VirtqUsed, used);
+  checkVectors(VirtqUsedElem, elem);
+});
+
+Deno.test("PCI structures agree with bytes written by hand", () => {
+  checkVectors(VirtioPciCap, cap);
+  checkVectors(VirtioPciNotifyCap, notifyCap);
+  checkVectors(CommonCfg, common);
+});
+
+Deno.test("C11: a split ring of 256 has available at 4096, used at 8192 and 10246 bytes", () => {
+  assertEquals(placeSplit(256), { desc: 0, avail: 4096, used: 8192, bytes: 10246 });
+  assertEquals([128, 512, 1024].map((size) => placeSplit(size).bytes), [5126, 16390, 28678]);
+});
+
+Deno.test("the crossing test works across the wrap of 16-bit indices", () => {
+  const cases: [event: number, now: number, old: number, expected: boolean][] = [
+    [0, 1, 0, true],
+    [0, 2, 1, false],
+    [3, 4, 3, true],
+    [3, 5, 4, false],
+    [65535, 0, 65535, true],
+    [65534, 2, 65533, true],
+    [2, 2, 65533, false],
+  ];
+  for (const [event, now, old, expected] of cases) assertEquals(crosses(event, now, old), expected, `${event}`);
+});
+
+Deno.test("ring sizes are powers of two up to 32768", () => {
+  assertEquals([0, 1, 3, 16, 100, 32768, 65536].map(isRingSize), [false, true, false, true, false, true, false]);
+});
+
+Deno.test("a feature set of bits 9, 28, 32 and 33 has the words that registers show", () => {
+  const features = new FeatureSet([9, 28, 32, 33]);
+  assertEquals([0, 1, 2, 9].map((i) => features.word(i)), [0x1000_0200, 3, 0, 0]);
+  assertEquals(features.value, 0x3_1000_0200n);
+  assertEquals([features.has(33), features.has(34)], [true, false]);
+  assertEquals(new FeatureSet([32]).within(features), true);
+  assertEquals(new FeatureSet([32, 34]).within(features), false);
+});
