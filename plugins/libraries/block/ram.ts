@@ -72,11 +72,13 @@ export class RamBackend implements BlockBackend {
 
 /** Views of the aligned pages of an array, each made when it is first asked for. */
 class Views {
-  #pages: Uint8Array[] = [];
+  #pages: (Uint8Array | undefined)[] | null = null;
 
   constructor(readonly bytes: Uint8Array) {}
 
   page(start: number): Uint8Array {
+    // Of full size from the start: an array that random indices make grow becomes a dictionary.
+    this.#pages ??= new Array(Math.ceil(this.bytes.length / PAGE_SIZE)).fill(undefined);
     return this.#pages[start / PAGE_SIZE] ??= this.bytes.subarray(start, start + PAGE_SIZE);
   }
 }
