@@ -114,6 +114,8 @@ interface BridgeNode {
 }
 
 const HEAP_START = 0x10_0000;
+/** Different warnings that are kept: a plugin may put addresses into its texts. */
+const WARNING_LIMIT = 1000;
 const REGISTERS_START = 0xfec0_0000;
 const REGISTERS_END = MESSAGE_DOORBELL;
 
@@ -142,6 +144,7 @@ export class Machine {
   readonly #platforms: { platform: Platform; name: string }[] = [];
   readonly #checks: { check: Check; name: string }[] = [];
   readonly #warnings = new Map<string, WarningReport>();
+  readonly #unkept: WarningReport = { id: "more", message: "further warnings that are not listed", count: 0 };
   readonly #observations: string[] = [];
   #observationCount = 0;
   #model: BusModel | null = null;
@@ -221,6 +224,7 @@ export class Machine {
     const key = `${id} ${device ?? ""} ${message}`;
     const known = this.#warnings.get(key);
     if (known !== undefined) known.count++;
+    else if (this.#warnings.size >= WARNING_LIMIT) this.#unkept.count++;
     else this.#warnings.set(key, { id, message, ...(device !== undefined && { device }), count: 1 });
     if (this.events.listening) this.events.emit({ type: "warning", id, message, device });
   }
@@ -466,10 +470,12 @@ export class Machine {
       events: this.events,
       warn: (warning, message) => this.warn(warning, message, id),
     };
+    const platforms = path.map((node) => this.#platformFor(slot, node, requester)).filter((made) => made !== null);
     let ops: DmaOps | null = null;
-    for (const node of path) {
-      const platform = this.#platformFor(slot, node, requester);
-      if (platform !== null) ops = platform.dmaOps({ ...context, upstream: ops });
+    for (const platform of platforms) {
+      // What a platform further up does on behalf of the nearest one is no map of the driver's.
+      const stats = platform === platforms.at(-1) ? slot.stats : dmaStats();
+      ops = platform.dmaOps({ ...context, stats, upstream: ops });
     }
     ops ??= new PhysicalDmaOps(context);
     return this.#checks.reduce((inner, { check }) => check.wrapDmaOps?.(inner, context) ?? inner, ops);
@@ -574,7 +580,7 @@ export class Machine {
       })),
       platformCounters: counters,
       workloads,
-      warnings: [...this.#warnings.values()],
+      warnings: [...this.#warnings.values(), ...(this.#unkept.count > 0 ? [this.#unkept] : [])],
       interrupts: this.interrupts.count,
       observations: this.#observations,
       observationCount: this.#observationCount,

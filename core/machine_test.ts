@@ -305,6 +305,25 @@ Deno.test("the same warning twice is one line with a count", async () => {
   assertEquals(warnings.map(({ device, count }) => [device, count]), [["a", 2], ["b", 1]]);
 });
 
+Deno.test("warnings that are all different are kept up to a limit, and counted beyond it", async () => {
+  const machine = new Machine(resolved());
+  await machine.start();
+  for (let i = 0; i < 1500; i++) machine.warn("E1", `use after unmap at ${i}`);
+  const { warnings } = await machine.run();
+  assertEquals([warnings.length, warnings.at(-1)], [1001, {
+    id: "more",
+    message: "further warnings that are not listed",
+    count: 500,
+  }]);
+});
+
+Deno.test("nested platforms: one map of the driver counts once", async () => {
+  const inner: ResolvedBridge = { id: "inner", acs: false, platform: use(shifted(0x20000)), bridges: [] };
+  const machine = new Machine(resolved({ devices: [device("a", poker([]), { busId: "inner" })] }, [inner]));
+  await machine.start();
+  assertEquals((await machine.run()).devices[0].dma.maps, 1);
+});
+
 Deno.test("an interrupt message passes a translator that knows nothing of it", async () => {
   const machine = new Machine(resolved({ devices: [device("a", poker([]))] }));
   await machine.start();
