@@ -17,7 +17,7 @@ import {
 } from "@iova/virtio";
 import { type BlockDriverOptions, setUp } from "./driver_setup.ts";
 import { RequestSlots } from "./driver_slots.ts";
-import { BlockFeature, RequestHeader, RequestStatus, RequestType, SERIAL_SIZE, STATUS_SIZE } from "./layout.ts";
+import { BlockFeature, RequestStatus, RequestType, SERIAL_SIZE } from "./layout.ts";
 
 export type { BlockDriverOptions } from "./driver_setup.ts";
 
@@ -83,7 +83,7 @@ export class VirtioBlockDriver implements BlockDriver {
     this.#segment = Math.min(addressing.maxSize - addressing.maxSize % 512, MAX_TRANSFER);
     const limit = this.#segment === MAX_TRANSFER ? MAX_TRANSFER : Math.max(this.#segment, MODEST_TRANSFER);
     this.maxTransfer = Math.min(limit, this.#segment * maxSegments);
-    this.#slots = new RequestSlots(context.guest, this.queueDepth);
+    this.#slots = new RequestSlots(context.guest, this.queueDepth, addressing, options.requestMemory === "coherent");
     this.#list = new BufferList(DESCRIPTORS - 1 + Math.ceil(this.maxTransfer / this.#segment));
     transport.connect([this.#used], this.#changed);
     driverOk(transport);
@@ -143,13 +143,14 @@ export class VirtioBlockDriver implements BlockDriver {
     const slot = slots.take();
     if (slot < 0) return false;
     slots.prepare(slot, TYPE[op], sector);
-    const list = this.#list.clear().out(slots.header(slot), RequestHeader.size);
+    const list = this.#list.clear();
+    slots.addHeader(list, slot);
     for (let at = 0; at < length; at += this.#segment) {
       const part = Math.min(length - at, this.#segment);
       if (op === BlockOp.WRITE) list.out(buffer + at, part);
       else list.in(buffer + at, part);
     }
-    list.in(slots.status(slot), STATUS_SIZE);
+    slots.addStatus(list, slot);
     const added = this.#queue.add(list, slot);
     if (added !== 0) {
       slots.give(slot);

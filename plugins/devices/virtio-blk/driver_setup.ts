@@ -31,6 +31,8 @@ export interface BlockDriverOptions {
   readonly eventIndex: boolean;
   /** `physical`: accepts ACCESS_PLATFORM and uses CPU physical addresses all the same, as drivers did before 2016. */
   readonly driverAddressing: "dma-api" | "physical";
+  /** Whether header, status and indirect table of a request are mapped once or, as Linux does, for every request. */
+  readonly requestMemory: "coherent" | "streaming";
 }
 
 /** A device that has been set up, all but DRIVER_OK. */
@@ -97,7 +99,7 @@ function setMasks({ dma, warn }: DriverContext): void {
 function makeQueue(
   transport: DriverTransport,
   { guest }: DriverContext,
-  { queueSize }: BlockDriverOptions,
+  { queueSize, requestMemory }: BlockDriverOptions,
   features: FeatureSet,
   addressing: Addressing,
 ): DriverQueue {
@@ -112,6 +114,7 @@ function makeQueue(
       indirect: features.has(Feature.INDIRECT_DESC),
       eventIndex: features.has(Feature.EVENT_IDX),
       notify: transport.notifier(0),
+      coherentTables: requestMemory === "coherent",
     });
     if (queue !== null) {
       if (transport.enableQueue(0, size, queue.addresses)) return queue;

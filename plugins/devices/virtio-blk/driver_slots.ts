@@ -6,8 +6,9 @@
  */
 
 import type { BlockStatus } from "@iova/block";
-import { type GuestPort, lowHalf, type PhysAddr } from "@iova/core";
-import { RequestHeader, RequestStatus } from "./layout.ts";
+import { GuestMemoryError, type GuestPort, lowHalf, type PhysAddr } from "@iova/core";
+import type { Addressing, BufferList, RingMemory } from "@iova/virtio";
+import { RequestHeader, RequestStatus, STATUS_SIZE } from "./layout.ts";
 
 /**
  * Header and status live on cache lines of their own: the device writes one and reads the other, and no two mappings may
@@ -34,10 +35,20 @@ export class RequestSlots {
   readonly #base: PhysAddr;
   readonly #free: Int32Array;
 
-  /** `count` slots. @throws {GuestMemoryError} when there is no guest memory for them. */
-  constructor(guest: GuestPort, readonly count: number) {
+  /** The slots' memory when it is mapped once; null when header and status are mapped for every request. */
+  readonly #shared: RingMemory | null;
+
+  /**
+   * `count` slots, in memory that is mapped once (`coherent`) or for every request.
+   *
+   * @throws {GuestMemoryError} when there is no guest memory for them.
+   */
+  constructor(guest: GuestPort, readonly count: number, addressing: Addressing, coherent: boolean) {
     this.#guest = guest;
-    this.#base = guest.heap.require(count * SLOT_SIZE, "the requests of a virtio block driver", LINE);
+    const what = "the requests of a virtio block driver";
+    this.#shared = coherent ? addressing.ring(count * SLOT_SIZE) : null;
+    if (coherent && this.#shared === null) throw new GuestMemoryError(what, count * SLOT_SIZE);
+    this.#base = this.#shared?.cpu ?? guest.heap.require(count * SLOT_SIZE, what, LINE);
     this.tag = new Float64Array(count);
     this.started = new Float64Array(count).fill(-1);
     this.resolve = new Array(count).fill(null);
@@ -59,19 +70,24 @@ export class RequestSlots {
     this.resolve[slot] = null;
   }
 
-  /** Where a slot's header is. */
-  header(slot: number): PhysAddr {
-    return this.#base + slot * SLOT_SIZE;
+  /** Adds a slot's header to a request. */
+  addHeader(list: BufferList, slot: number): void {
+    const shared = this.#shared;
+    if (shared === null) list.out(this.#at(slot), RequestHeader.size);
+    else list.outMapped(shared.hi, (shared.lo + slot * SLOT_SIZE) | 0, RequestHeader.size);
   }
 
-  /** Where a slot's status is. */
-  status(slot: number): PhysAddr {
-    return this.#base + slot * SLOT_SIZE + STATUS_AT;
+  /** Adds a slot's status to a request. */
+  addStatus(list: BufferList, slot: number): void {
+    const shared = this.#shared;
+    if (shared === null) list.in(this.#at(slot) + STATUS_AT, STATUS_SIZE);
+    // The block is aligned to its size, so the low half does not carry.
+    else list.inMapped(shared.hi, (shared.lo + slot * SLOT_SIZE + STATUS_AT) | 0, STATUS_SIZE);
   }
 
   /** Writes a slot's header, and marks its status as not written. */
   prepare(slot: number, type: number, sector: number): void {
-    const at = this.header(slot);
+    const at = this.#at(slot);
     const region = this.#guest.memory.ram(at)!;
     const offset = at - region.base;
     const { view } = region;
@@ -84,7 +100,7 @@ export class RequestSlots {
 
   /** What the device wrote as the status of a slot. */
   result(slot: number): number {
-    const at = this.status(slot);
+    const at = this.#at(slot) + STATUS_AT;
     const region = this.#guest.memory.ram(at)!;
     const status = region.bytes[at - region.base];
     return status <= RequestStatus.UNSUPP ? status : RequestStatus.IOERR;
@@ -99,7 +115,12 @@ export class RequestSlots {
 
   /** Frees the guest memory. */
   release(): void {
-    this.#guest.heap.free(this.#base);
+    if (this.#shared !== null) this.#shared.free();
+    else this.#guest.heap.free(this.#base);
+  }
+
+  #at(slot: number): PhysAddr {
+    return this.#base + slot * SLOT_SIZE;
   }
 }
 

@@ -35,6 +35,12 @@ const options = {
     "The device uses bus addresses (feature bit 33). False: physical addresses, whatever the platform says.",
     { default: true },
   ),
+  requestMemory: option.choice(
+    "Where a request's header, status and indirect table lie: in memory that is mapped once, or mapped for every " +
+      "request, as Linux does.",
+    ["coherent", "streaming"],
+    { default: "coherent" },
+  ),
   driverAddressing: option.choice(
     "`physical`: the driver sends physical addresses although the device expects bus addresses, a mistake to study.",
     ["dma-api", "physical"],
@@ -64,9 +70,8 @@ const virtioBlk: DevicePlugin = defineDevice({
       throw error;
     }
   },
-  driver(context, { queueSize, indirect, eventIndex, driverAddressing }) {
-    const transport = new VirtioPciTransport(context);
-    return new VirtioBlockDriver(transport, context, { queueSize, indirect, eventIndex, driverAddressing });
+  driver(context, given) {
+    return new VirtioBlockDriver(new VirtioPciTransport(context), context, given);
   },
 });
 

@@ -46,8 +46,10 @@ export interface SplitDriverOptions {
   readonly eventIndex: boolean;
   /** Rings the device's doorbell. */
   readonly notify: () => void;
-  /** Entries of an indirect table; longer requests take descriptors of the ring. Default 16. */
+  /** Entries of an indirect table, a power of two; longer requests take descriptors of the ring. Default 16. */
   readonly tableEntries?: number;
+  /** Indirect tables lie in memory that is mapped once, instead of being mapped for every request. Default false. */
+  readonly coherentTables?: boolean;
 }
 
 const { NEXT, WRITE, INDIRECT } = DescFlag;
@@ -132,6 +134,8 @@ export class SplitDriverQueue implements DriverQueue {
   readonly #children: DescriptorState;
   /** Where the table of head h is; 0 while it has none. Tables are kept for reuse. */
   readonly #tables: Float64Array;
+  /** The tables of all heads in one block; null when each is mapped for its request. */
+  readonly #tableMemory: RingMemory | null;
   readonly #token: Int32Array;
   readonly #handle = new DmaHandle();
   #views: RingViews;
@@ -141,7 +145,12 @@ export class SplitDriverQueue implements DriverQueue {
   #lastUsed = 0;
   #wantInterrupt = true;
 
-  private constructor(options: SplitDriverOptions, memory: RingMemory, placement: SplitPlacement) {
+  private constructor(
+    options: SplitDriverOptions,
+    memory: RingMemory,
+    placement: SplitPlacement,
+    tables: RingMemory | null,
+  ) {
     const { index, size, guest, addressing, notify, indirect, eventIndex, tableEntries = 16 } = options;
     this.index = index;
     this.size = size;
@@ -157,6 +166,9 @@ export class SplitDriverQueue implements DriverQueue {
     this.#desc = new DescriptorState(size);
     this.#children = new DescriptorState(indirect ? size * tableEntries : 0);
     this.#tables = new Float64Array(size);
+    this.#tableMemory = tables;
+    const stride = tableEntries * VirtqDesc.size;
+    if (tables !== null) this.#tables.forEach((_, head) => this.#tables[head] = tables.cpu + head * stride);
     this.#token = new Int32Array(size).fill(NO_TOKEN);
     for (let i = 0; i < size - 1; i++) this.#desc.next[i] = i + 1;
     this.addresses = addressesOf(memory, placement);
@@ -167,7 +179,11 @@ export class SplitDriverQueue implements DriverQueue {
   static create(options: SplitDriverOptions): SplitDriverQueue | null {
     const placement = placeSplit(options.size);
     const memory = options.addressing.ring(placement.bytes);
-    return memory === null ? null : new SplitDriverQueue(options, memory, placement);
+    if (memory === null) return null;
+    const { indirect, coherentTables = false, size, tableEntries = 16, addressing } = options;
+    // Without room for the tables they are mapped one by one.
+    const tables = indirect && coherentTables ? addressing.ring(size * tableEntries * VirtqDesc.size) : null;
+    return new SplitDriverQueue(options, memory, placement, tables);
   }
 
   add(list: BufferList, token: number): number {
@@ -244,7 +260,8 @@ export class SplitDriverQueue implements DriverQueue {
 
   release(): void {
     this.broken = true;
-    for (const table of this.#tables) if (table !== 0) this.#guest.heap.free(table);
+    if (this.#tableMemory !== null) this.#tableMemory.free();
+    else for (const table of this.#tables) if (table !== 0) this.#guest.heap.free(table);
     this.#tables.fill(0);
     this.#memory.free();
   }
@@ -309,14 +326,22 @@ export class SplitDriverQueue implements DriverQueue {
       if (i < total - 1) state.flags[first + i] |= NEXT;
       writeDescriptor(words, base + i * DESC_WORDS, state, first + i, i + 1);
     }
-    const handle = this.#handle;
     const bytes = total * VirtqDesc.size;
-    if (!this.#addressing.map(handle, table, bytes, Direction.TO_DEVICE)) return this.#undoChildren(first, total);
     const { hi, lo, length, flags, next } = this.#desc;
-    hi[head] = handle.hi;
-    lo[head] = handle.lo;
-    length[head] = bytes;
     flags[head] = INDIRECT;
+    const block = this.#tableMemory;
+    if (block !== null) {
+      // The block is aligned to its size, so the low half does not carry.
+      hi[head] = block.hi;
+      lo[head] = (block.lo + (table - block.cpu)) | 0;
+      flags[head] |= PREMAPPED;
+    } else {
+      const handle = this.#handle;
+      if (!this.#addressing.map(handle, table, bytes, Direction.TO_DEVICE)) return this.#undoChildren(first, total);
+      hi[head] = handle.hi;
+      lo[head] = handle.lo;
+    }
+    length[head] = bytes;
     writeDescriptor(this.#ring().desc, head * DESC_WORDS, this.#desc, head, next[head]);
     this.#freeHead = next[head];
     return true;
