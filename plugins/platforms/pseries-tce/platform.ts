@@ -1,0 +1,54 @@
+/**
+ * The platform in one machine: builds both halves and hands the device tree from one to the other, as firmware does.
+ *
+ * @module
+ */
+
+import type { DmaContext, DmaOps, MachineServices, Platform, TranslatorHost } from "@iova/core";
+import { GuestPhb, tceDmaOps } from "./guest.ts";
+import { Entitlement, hypervisorOf, PartitionMemory, type Phb } from "./hardware.ts";
+import { type Options, pageSizeMask } from "./options.ts";
+
+const PAGE_SHIFTS = { "4KiB": 12, "64KiB": 16 } as const;
+
+/** See the module's text. */
+export class PseriesPlatform implements Platform {
+  /** The hardware half. */
+  readonly phb: Phb;
+  readonly #options: Options;
+  #guest: GuestPhb | null = null;
+
+  /** Adds a host bridge to the machine's hypervisor. */
+  constructor(services: MachineServices, options: Options) {
+    const { partition, entitlement = Infinity, pageSizes, ...rest } = options;
+    const ranges = partition === undefined
+      ? services.space.ramRegions.map(({ base, size }) => [base, size] as const)
+      : [[0, partition] as const];
+    const config = { ...rest, pageSizes: pageSizeMask(pageSizes, services.where) };
+    this.#options = options;
+    this.phb = hypervisorOf(services).addPhb(config, new PartitionMemory(ranges), new Entitlement(entitlement));
+  }
+
+  /** The guest half; null before the first device has asked for operations. */
+  get guest(): GuestPhb | null {
+    return this.#guest;
+  }
+
+  /** See {@linkcode Platform.translator}. */
+  translator(host: TranslatorHost): Phb {
+    return this.phb.connect(host);
+  }
+
+  /** See {@linkcode Platform.dmaOps}. The guest takes the bridge over when it meets its first device. */
+  dmaOps(context: DmaContext): DmaOps {
+    const { guestPage, strict, merge } = this.#options;
+    const config = { guestPageShift: PAGE_SHIFTS[guestPage], strict, merge };
+    this.#guest ??= new GuestPhb(context.guest, this.phb.firmware(), config);
+    return tceDmaOps(context, this.#guest);
+  }
+
+  /** See {@linkcode Platform.stop}. */
+  stop(): void {
+    this.#guest?.stop();
+  }
+}
