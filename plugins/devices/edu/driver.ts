@@ -15,7 +15,7 @@ import {
   InputError,
   type PhysAddr,
 } from "@iova/core";
-import { pciGuest } from "@iova/pci";
+import { type PciDevice, pciGuest } from "@iova/pci";
 import { EduEngine } from "./driver_engine.ts";
 import { BUFFER_SIZE, EDU_MAGIC, EduInterrupt, EduRegisters } from "./layout.ts";
 
@@ -41,6 +41,9 @@ export class EduDriver implements Driver {
   readonly #engine: EduEngine;
   readonly #staging: CoherentBuffer;
   readonly #dmaMask: bigint;
+  readonly #pci: PciDevice;
+  /** Takes the buffer of a transfer under way back. */
+  #takeBack: (() => void) | null = null;
 
   /**
    * Finds the device and sets its mask.
@@ -58,9 +61,9 @@ export class EduDriver implements Driver {
       throw this.#doesNotFit(`below which ${formatAddress(staging.handle)} does not lie`);
     }
     this.#staging = staging;
-    const pci = pciGuest(guest).function(context.requester);
-    pci.enableBusMaster();
-    this.#engine = new EduEngine(guest, pci.bar(0).address, (handler) => pci.interruptLine(handler));
+    this.#pci = pciGuest(guest).function(context.requester);
+    this.#pci.enableBusMaster();
+    this.#engine = new EduEngine(guest, this.#pci.bar(0).address, (handler) => this.#pci.interruptLine(handler));
   }
 
   /** The device's version; null when it is no edu. */
@@ -102,15 +105,17 @@ export class EduDriver implements Driver {
     const { dma } = this.#context;
     if (length < 1 || offset < 0 || offset + length > BUFFER_SIZE) return Promise.resolve(TOO_LONG);
     return this.#engine.turn(async () => {
+      if (this.#engine.stopped) return GONE;
       const direction = toDevice ? TO_DEVICE : FROM_DEVICE;
       const handle = dma.mapSingle(buffer, length, direction);
       if (dma.mappingError(handle) !== 0) return NOT_MAPPED;
+      this.#takeBack = () => dma.unmapSingle(handle, length, direction);
       if (handle + BigInt(length - 1) > this.#dmaMask) {
-        dma.unmapSingle(handle, length, direction);
+        this.#giveUp();
         throw this.#doesNotFit(`below which ${formatAddress(handle)} does not lie`);
       }
       const ended = await this.#engine.move(handle, length, toDevice, offset);
-      dma.unmapSingle(handle, length, direction);
+      this.#giveUp();
       return ended ? DONE : GONE;
     });
   }
@@ -144,9 +149,17 @@ export class EduDriver implements Driver {
   }
 
   stop(): void {
+    // The device must be off the bus before its memory is anybody else's.
+    this.#pci.disableBusMaster();
     this.#engine.stop();
+    this.#giveUp();
     const { size, cpu, handle } = this.#staging;
     this.#context.dma.freeCoherent(size, cpu, handle);
+  }
+
+  #giveUp(): void {
+    this.#takeBack?.();
+    this.#takeBack = null;
   }
 
   /** Brings bytes into the device's buffer, which the CPU cannot reach. */

@@ -21,9 +21,9 @@ export class EduEngine {
   readonly #half = new DmaHandle();
   #turn: Promise<unknown> = Promise.resolve();
   #awaited = 0;
-  #raised = 0;
   #resolve: ((raised: boolean) => void) | null = null;
-  #stopped = false;
+  /** Whether {@linkcode EduEngine.stop} was called: from then on nothing moves. */
+  stopped = false;
 
   /** Talks to the registers at `registers`; `listen` adds a handler to the device's interrupt line. */
   constructor(guest: GuestPort, registers: PhysAddr, listen: (handler: () => void) => () => void) {
@@ -51,7 +51,7 @@ export class EduEngine {
 
   /** Waits for an interrupt with any of `bits`; false when none comes. */
   interrupt(bits: number): Promise<boolean> {
-    if (this.#stopped) return Promise.resolve(false);
+    if (this.stopped) return Promise.resolve(false);
     return new Promise((resolve) => {
       const timer = this.#guest.after(TIMEOUT, () => this.#settle(false));
       this.#awaited = bits;
@@ -59,8 +59,6 @@ export class EduEngine {
         this.#guest.cancel(timer);
         resolve(raised);
       };
-      // It may have come between the command and the wait.
-      if ((this.#raised & bits) !== 0) this.#settle(true);
     });
   }
 
@@ -69,19 +67,19 @@ export class EduEngine {
    * not say that it has ended.
    */
   move(address: DmaAddr, count: number, toDevice: boolean, offset: number): Promise<boolean> {
+    if (this.stopped) return Promise.resolve(false);
     const { hi, lo } = this.#half.set(address);
     const [bus, own] = toDevice ? [at.source, at.destination] : [at.destination, at.source];
     this.#write64(bus, hi, lo);
     this.#write64(own, 0, BUFFER_START + offset);
     this.#write64(at.count, 0, count);
-    this.#raised = 0;
     this.write(at.start, mask.start | mask.interrupt | (toDevice ? 0 : mask.fromDevice));
     return this.interrupt(EduInterrupt.DMA);
   }
 
   /** Gives up whatever is awaited, and the interrupt. */
   stop(): void {
-    this.#stopped = true;
+    this.stopped = true;
     this.#removeHandler();
     this.#settle(false);
   }
@@ -97,14 +95,13 @@ export class EduEngine {
     // The line may be another device's; all ones is a device that is not there any more.
     if (status === 0 || status === ALL_ONES) return;
     this.write(at.interruptAcknowledge, status);
-    this.#raised |= status;
     if ((status & this.#awaited) !== 0) this.#settle(true);
   }
 
   #settle(raised: boolean): void {
     const resolve = this.#resolve;
     this.#resolve = null;
-    this.#raised = this.#awaited = 0;
+    this.#awaited = 0;
     resolve?.(raised);
   }
 }

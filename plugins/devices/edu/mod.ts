@@ -28,7 +28,7 @@ const options = {
 } as const;
 
 /** The plugin. */
-const edu: DevicePlugin<typeof options> = defineDevice({
+const edu: DevicePlugin = defineDevice({
   name: "edu",
   kind: "device",
   api: API_VERSION,
@@ -46,7 +46,6 @@ const CLASS_CODE = 0x00ff00;
 
 function plugIn(context: DeviceContext, { dmaMask, dmaDelay }: OptionsOf<typeof options>): Device {
   const { id, bus, at, scheduler, events } = context;
-  let model!: EduModel;
   const fn = pciBus(bus).addFunction({
     id,
     ...(at !== undefined && { at }),
@@ -67,7 +66,7 @@ function plugIn(context: DeviceContext, { dmaMask, dmaDelay }: OptionsOf<typeof 
       },
     }],
   });
-  model = new EduModel({
+  const model = new EduModel({
     id,
     port: fn.port,
     scheduler,
