@@ -16,6 +16,6 @@
 export * from "./core/mod.ts";
 
 if (import.meta.main) {
-  const { main } = await import("./core/cli/main.ts");
-  Deno.exit(await main(Deno.args));
+  // Not awaited here, so that `main` is told when nothing is left that could ever happen.
+  import("./core/cli/main.ts").then(async ({ main }) => Deno.exit(await main(Deno.args)));
 }

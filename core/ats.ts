@@ -46,6 +46,8 @@ export interface AtsStats {
 }
 
 const PAGE_MASK = 0xfff;
+/** The code of a page response for a page that does not exist. */
+const INVALID_REQUEST = 1;
 
 /** See the module's text. Made by `DevicePort.enableAts`. */
 export class AddressTranslationCache implements AtsEndpoint, BusTarget {
@@ -62,8 +64,13 @@ export class AddressTranslationCache implements AtsEndpoint, BusTarget {
   readonly #tagHi: Int32Array;
   readonly #frameLo: Int32Array;
   readonly #frameHi: Int32Array;
+  /** Messages pass beside the cache: a function sends them untranslated (PCIe, ATS chapter). */
+  passing = false;
   #group = 0;
   #failed = false;
+  // Page by group, while its request is out; pages that software will not give.
+  readonly #asked = new Map<number, bigint>();
+  readonly #refused = new Set<bigint>();
 
   /** A cache for `port`, whose accesses go on to `bus`. */
   constructor(port: BusPort, bus: BusTarget, service: AtsService, options: AtsOptions) {
@@ -86,6 +93,7 @@ export class AddressTranslationCache implements AtsEndpoint, BusTarget {
 
   /** See {@linkcode BusTarget.resolve}: a hit goes on translated, a miss asks first. */
   resolve(tx: Transaction, out: Window): BusStatus {
+    if (this.passing) return this.#bus.resolve(tx, out);
     const slot = ((tx.lo >>> 12) ^ tx.hi) & this.#mask;
     if (!this.#holds(slot, tx.hi, tx.lo, tx.access)) {
       this.stats.misses++;
@@ -117,9 +125,15 @@ export class AddressTranslationCache implements AtsEndpoint, BusTarget {
     });
   }
 
-  /** See {@linkcode AtsEndpoint.pageResponse}: parked work is tried again; a failure turns page requests off. */
-  pageResponse(_group: number, code: number): void {
-    if (code !== 0) this.#failed = true;
+  /**
+   * See {@linkcode AtsEndpoint.pageResponse}: parked work is tried again. An invalid request ends with its access; a
+   * response failure turns page requests off.
+   */
+  pageResponse(group: number, code: number): void {
+    const page = this.#asked.get(group);
+    this.#asked.delete(group);
+    if (code === INVALID_REQUEST && page !== undefined) this.#refused.add(page);
+    else if (code !== 0) this.#failed = true;
     this.#port.bus.context.hardware.resume();
   }
 
@@ -164,9 +178,11 @@ export class AddressTranslationCache implements AtsEndpoint, BusTarget {
   #ask(tx: Transaction): BusStatus {
     const { requester } = this.#port;
     if (!this.#options.pageRequests || this.#failed || !this.#service.pageRequest) return BusStatus.COMPLETER_ABORT;
+    const address = toDmaAddr(tx.hi, tx.lo & ~PAGE_MASK);
+    if (this.#refused.delete(address)) return BusStatus.COMPLETER_ABORT;
     this.stats.pageRequests++;
     this.#group = (this.#group + 1) & 0x1ff;
-    const address = toDmaAddr(tx.hi, tx.lo & ~PAGE_MASK);
+    this.#asked.set(this.#group, address);
     const request = { requester, pasid: -1, address, group: this.#group, last: true, rights: tx.access };
     const status = this.#service.pageRequest(request);
     return status === BusStatus.OK ? BusStatus.PENDING : BusStatus.COMPLETER_ABORT;

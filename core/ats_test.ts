@@ -133,3 +133,49 @@ Deno.test("where no translator offers ATS there is none", () => {
   const plain = new Bus("plain", new Bridge(new MemoryTarget(above.space)), null, above);
   assertEquals(plain.attach("dev", 16).enableAts(), null);
 });
+
+Deno.test("a page that software refuses fails its access; the next one asks again", () => {
+  const { port, pageRequests, endpoint } = world({ pageRequests: true });
+  assertEquals(port.write(0x3000n, byte), BusStatus.PENDING);
+  endpoint()!.pageResponse(1, 1);
+  assertEquals(port.write(0x3000n, byte), BusStatus.COMPLETER_ABORT);
+  assertEquals([port.write(0x3000n, byte), pageRequests.length], [BusStatus.PENDING, 2]);
+});
+
+Deno.test("a message is sent untranslated, whatever the cache holds", () => {
+  const { port, asked, table, ram } = world();
+  table.set(2, [6, 3]);
+  assertEquals(port.write32(0, 0x2000, 0x1234), BusStatus.OK);
+  assertEquals([asked, ram.view.getUint32(0x6000, true)], [[AddressType.UNTRANSLATED], 0x1234]);
+});
+
+Deno.test("an access through the cache is split where its pages end", () => {
+  const { port, table, ram } = world();
+  table.set(1, [9, 3]).set(2, [4, 3]);
+  assertEquals(port.write(0x1fffn, new Uint8Array([1, 2])), BusStatus.OK);
+  assertEquals([ram.bytes[0x9fff], ram.bytes[0x4000], ram.bytes[0xa000]], [1, 2, 0]);
+});
+
+Deno.test("a lease made through the cache passes its translator once, by the address that was asked for", () => {
+  const { port, table } = world();
+  table.set(1, [9, 3]);
+  const result = port.map([{ hi: 0, lo: 0x1000, length: 16, access: Access.WRITE }]);
+  if (!result.ok) throw new Error("cannot lease");
+  assertEquals(result.lease.passages.map(({ firstLo, lastLo }) => [firstLo, lastLo]), [[0x1000, 0x100f]]);
+});
+
+Deno.test("a function that is unplugged takes its cache along", () => {
+  const { port, endpoint } = world();
+  port.unplug();
+  assertEquals(endpoint(), null);
+});
+
+Deno.test("an invalidation drops the page that it ends or begins in, and disabling drops everything", () => {
+  const { port, table, cache, endpoint } = world();
+  table.set(1, [9, 3]).set(2, [4, 3]).set(3, [5, 3]);
+  for (const page of [1, 2, 3]) port.write(BigInt(page * 4096), byte);
+  endpoint()!.invalidate(0, { first: 0x1800n, last: 0x2000n }, -1, false);
+  assertEquals([0x1000n, 0x2000n, 0x3000n].map((page) => cache.contains(page)), [false, false, true]);
+  port.disableAts();
+  assertEquals(cache.contains(0x3000n), false);
+});

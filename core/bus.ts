@@ -17,7 +17,7 @@
  * @module
  */
 
-import { type DmaAddr, DmaHandle, type PhysAddr, toDmaAddr, toNumber, TWO32 } from "./address.ts";
+import { type DmaAddr, DmaHandle, formatAddress, type PhysAddr, toDmaAddr, toNumber, TWO32 } from "./address.ts";
 import { AddressTranslationCache, type AtsOptions } from "./ats.ts";
 import {
   Access,
@@ -32,6 +32,7 @@ import {
   type TranslatorHost,
 } from "./bus_translator.ts";
 import type { Scheduler, Timer } from "./clock.ts";
+import { guarded, PluginError, pluginFailure } from "./errors.ts";
 import type { EventStream } from "./events.ts";
 import { Lease, type LeaseOptions, type LeasePiece, type LeaseRange, type LeaseTable } from "./mapping.ts";
 import {
@@ -107,7 +108,9 @@ export class HardwareWork {
     const kicked = this.#kicked;
     this.#kicked = [];
     for (const { translator } of kicked) {
-      while (translator.step?.()) { /* one call, one command */ }
+      guarded(translator.name, "step", () => {
+        while (translator.step?.()) { /* one call, one command */ }
+      });
     }
     return true;
   }
@@ -174,10 +177,12 @@ class TranslatingStage implements BusTarget {
 
   resolve(tx: Transaction, out: Window): BusStatus {
     out.stats.translations++;
-    if (tx.addressType === AddressType.TRANSLATION_REQUEST) return this.translator.translate(tx, out.completion);
+    if (tx.addressType === AddressType.TRANSLATION_REQUEST) return this.#translate(tx, out.completion);
     const answer = this.#answer;
-    const status = this.translator.translate(tx, answer);
+    const status = this.#translate(tx, answer);
     if (status !== BusStatus.OK) return status;
+    // A translator that shortens the access to nothing would have it tried again for ever.
+    if (!(tx.length > 0)) throw new PluginError(this.translator.name, "translate", "it answered for no bytes");
     if ((answer.rights & tx.access) !== tx.access) return BusStatus.COMPLETER_ABORT;
     const { shift } = answer;
     const { hi, lo } = tx;
@@ -197,8 +202,17 @@ class TranslatingStage implements BusTarget {
     // A translated address is no bus address any more: the function's own cache has noted the passage.
     if (out.lease !== null && tx.addressType === AddressType.UNTRANSLATED) {
       out.lease.passed(this, hi, lo, tx.length);
+      this.translator.leased?.(hi, lo, tx.length, tx.access, out.lease);
     }
     return this.target.resolve(tx, out);
+  }
+
+  #translate(tx: Transaction, out: Translation): BusStatus {
+    try {
+      return this.translator.translate(tx, out);
+    } catch (cause) {
+      throw pluginFailure(this.translator.name, "translate", cause);
+    }
   }
 }
 
@@ -223,7 +237,7 @@ const UNMADE: BusTranslator = { name: "unmade", translate: () => BusStatus.UNSUP
 export class Bridge implements BusTarget {
   #stages: BusTarget[];
   // Index into #stages by requester id; null while every requester takes the default.
-  #choice: Uint8Array | null = null;
+  #choice: Uint16Array | null = null;
 
   /** A bridge to `above`. */
   constructor(readonly above: BusTarget) {
@@ -260,10 +274,10 @@ export class Bridge implements BusTarget {
   }
 
   #choose(requester: number, stage: BusTarget): void {
-    this.#choice ??= new Uint8Array(65536);
+    this.#choice ??= new Uint16Array(65536);
     let index = this.#stages.indexOf(stage, 1);
     if (index < 0) index = this.#stages.push(stage) - 1;
-    this.#choice[requester] = index;
+    this.#choice[requester & 0xffff] = index;
   }
 }
 
@@ -329,13 +343,15 @@ export class Bus implements BusTarget {
   resolve(tx: Transaction, out: Window): BusStatus {
     const address = toNumber(tx.hi, tx.lo);
     if (address >= this.#lowest && address <= this.#highest && tx.addressType !== AddressType.TRANSLATION_REQUEST) {
-      const claim = this.#find(address);
-      if (claim !== null && (!this.redirect || claim.always)) {
+      const index = this.#find(address);
+      const claim = this.#claims[index];
+      const inside = address >= claim.first;
+      if (inside && (!this.redirect || claim.always)) {
         tx.length = Math.min(tx.length, claim.last - address + 1);
         return endInRegisters(claim.region, address, tx, out);
       }
       // An access does not run into the next claim.
-      const next = this.#claims.find((other) => other.first > address);
+      const next = inside ? this.#claims[index + 1] : claim;
       if (next !== undefined) tx.length = Math.min(tx.length, next.first - address);
     } else if (address < this.#lowest && tx.length > this.#lowest - address) {
       tx.length = this.#lowest - address;
@@ -343,17 +359,16 @@ export class Bus implements BusTarget {
     return this.bridge.resolve(tx, out);
   }
 
-  #find(address: number): Claim | null {
+  /** The first claim that ends at or above an address; there is one. */
+  #find(address: number): number {
     let low = 0;
     let high = this.#claims.length - 1;
-    while (low <= high) {
+    while (low < high) {
       const middle = (low + high) >> 1;
-      const claim = this.#claims[middle];
-      if (address < claim.first) high = middle - 1;
-      else if (address > claim.last) low = middle + 1;
-      else return claim;
+      if (address > this.#claims[middle].last) low = middle + 1;
+      else high = middle;
     }
-    return null;
+    return low;
   }
 
   #bound(): void {
@@ -367,11 +382,17 @@ class StageHost implements TranslatorHost {
   readonly memory: TranslatorHost["memory"];
 
   constructor(readonly stage: TranslatingStage, readonly context: BusContext) {
-    const { space } = context;
+    const { space, events } = context;
     this.memory = {
       ram: (address) => space.ram(address),
       write32: (address, value) => {
-        if (space.ram(address) === null && space.registers(address) === null) return BusStatus.UNSUPPORTED_REQUEST;
+        const ram = space.ram(address);
+        const missing = ram === null ? space.registers(address) === null : address + 4 > ram.end;
+        if (missing) return BusStatus.UNSUPPORTED_REQUEST;
+        if (events.listening) {
+          const { name } = stage.translator;
+          events.emit({ type: "translator-write", translator: name, address: formatAddress(address), value });
+        }
         space.write(address, 4, value);
         return BusStatus.OK;
       },
@@ -389,8 +410,7 @@ class StageHost implements TranslatorHost {
   invalidate(range: Invalidation, done?: () => void): void {
     const { events, leases } = this.context;
     if (events.listening) {
-      const { first, last } = range;
-      events.emit({ type: "invalidate", first: "0x" + first.toString(16), last: "0x" + last.toString(16) });
+      events.emit({ type: "invalidate", first: formatAddress(range.first), last: formatAddress(range.last) });
     }
     leases.invalidate(this.stage, range, done);
   }
@@ -402,16 +422,8 @@ class StageHost implements TranslatorHost {
   fault(record: FaultRecord): void {
     const { events } = this.context;
     if (events.listening) {
-      const { cause, requester, access } = record;
-      const address = "0x" + record.address.toString(16);
-      events.emit({
-        type: "fault-record",
-        cause,
-        requester,
-        address,
-        access: accessName(access),
-        detail: record.detail,
-      });
+      const address = formatAddress(record.address);
+      events.emit({ type: "fault-record", ...record, address, access: accessName(record.access) });
     }
   }
 
@@ -509,7 +521,14 @@ export class BusPort implements DevicePort {
 
   write32(hi: number, lo: number, value: number): BusStatus {
     this.#wordView.setUint32(0, value, true);
-    return this.writeAt(hi, lo, this.#word, 0, 4);
+    const ats = this.#ats;
+    if (ats === null) return this.writeAt(hi, lo, this.#word, 0, 4);
+    ats.passing = true;
+    try {
+      return this.writeAt(hi, lo, this.#word, 0, 4);
+    } finally {
+      ats.passing = false;
+    }
   }
 
   map(ranges: LeaseRange[], options: LeaseOptions = {}): LeaseResult {
@@ -528,6 +547,8 @@ export class BusPort implements DevicePort {
       });
       window.lease = null;
       if (status !== BusStatus.OK) {
+        // Translators that keep something for the pieces before this one hear of its end.
+        lease.release();
         return { ok: false, status, address: toDmaAddr(range.hi, range.lo) };
       }
       views.push(pieces.map(({ region: { bytes }, offset, length, at }) => {
@@ -632,7 +653,7 @@ export class BusPort implements DevicePort {
     this.stats.faults++;
     const { events } = this.bus.context;
     if (events.listening) {
-      const address = "0x" + toDmaAddr(hi, lo).toString(16);
+      const address = formatAddress(toDmaAddr(hi, lo));
       const name = status === BusStatus.UNSUPPORTED_REQUEST ? "unsupported request" : "completer abort";
       events.emit({ type: "fault", device: this.name, access: accessName(access), address, status: name });
     }
@@ -640,7 +661,7 @@ export class BusPort implements DevicePort {
   }
 
   #report(hi: number, lo: number, length: number, access: Access): void {
-    const address = "0x" + toDmaAddr(hi, lo).toString(16);
+    const address = formatAddress(toDmaAddr(hi, lo));
     this.bus.context.events.emit({ type: "dma", device: this.name, access: accessName(access), address, length });
   }
 }
@@ -650,7 +671,7 @@ const NOWHERE: BusTarget = { resolve: () => BusStatus.UNSUPPORTED_REQUEST };
 
 /** Whether `length` bytes from an address run past 2^64. */
 function wraps(hi: number, lo: number, length: number): boolean {
-  return hi === -1 && (lo >>> 0) + length > TWO32;
+  return hi < 0 && length > (TWO32 - (hi >>> 0)) * TWO32 - (lo >>> 0);
 }
 
 function readRam(ram: RamRegion, offset: number, into: Uint8Array, intoOffset: number, length: number): void {

@@ -1,8 +1,17 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import { DmaHandle } from "./address.ts";
 import { behind, Bridge, Bus, type BusContext, HardwareWork, type MakeTranslator, MemoryTarget } from "./bus.ts";
-import { Access, AddressType, BusStatus, type BusTranslator, Transaction, type Translation } from "./bus_translator.ts";
+import {
+  Access,
+  AddressType,
+  BusStatus,
+  type BusTranslator,
+  Transaction,
+  type Translation,
+  type TranslatorHost,
+} from "./bus_translator.ts";
 import { Scheduler } from "./clock.ts";
+import { PluginError } from "./errors.ts";
 import { EventStream, type MachineEvent } from "./events.ts";
 import { LeaseTable } from "./mapping.ts";
 import { AddressSpace, RamRegion, type RegisterBlock } from "./memory.ts";
@@ -323,4 +332,126 @@ Deno.test("address bits come out of the halves wherever they straddle", () => {
   }
   assertEquals(tx.address, 0x8123_4567_89ab_cdefn);
   assertEquals(tx.addressType, AddressType.UNTRANSLATED);
+});
+
+Deno.test("more than 256 requesters can each have a translator of their own", () => {
+  const { root, ram, context } = world();
+  for (let i = 1; i <= 300; i++) {
+    root.bridge.translate(context, through(pages({ 1: [i % 256, 3] })), i);
+  }
+  for (const requester of [1, 255, 256, 257, 300]) {
+    const port = root.attach(`dev${requester}`, requester);
+    assertEquals(port.write(0x1000n, new Uint8Array([0x77])), BusStatus.OK);
+    assertEquals(ram.bytes[requester % 256 * 4096], 0x77, `requester ${requester}`);
+    ram.bytes.fill(0);
+  }
+});
+
+Deno.test("a translator that throws, or answers for nothing, is named", () => {
+  const { root, context } = world();
+  const broken = [
+    () => {
+      throw new Error("boom");
+    },
+    (tx: Transaction, out: Translation) => {
+      tx.length = 0;
+      out.set(0, 0, 12, 3);
+      return BusStatus.OK;
+    },
+  ];
+  const messages = broken.map((translate, i) => {
+    root.bridge.translate(context, through({ name: "mine", translate }), i);
+    const port = root.attach(`dev${i}`, i);
+    return assertThrows(() => port.write(0n, bytes("x")), PluginError).message;
+  });
+  assertEquals(messages, [
+    'plugin "mine" failed in translate: boom',
+    'plugin "mine" failed in translate: it answered for no bytes',
+  ]);
+});
+
+Deno.test("accesses below and between claims end where the next begins; redirected ones go up whole", () => {
+  const { root, ram } = world();
+  const port = root.attach("dev", 8);
+  // The claims hide RAM, so that an access that is not cut would be seen there.
+  const peers = [0x2000, 0x6000].map((base) => {
+    const block = new Registers();
+    root.claim(base, 0x1000, { kind: "registers", base, size: 0x1000, name: "peer", block, busy: false });
+    return block;
+  });
+  const write = (at: bigint) => port.write(at, new Uint8Array(32).fill(1));
+  assertEquals([0x1ff0n, 0x5ff0n, 0x7000n].map(write), [BusStatus.OK, BusStatus.OK, BusStatus.OK]);
+  assertEquals([0x1fff, 0x2000, 0x5fff, 0x6000, 0x701f].map((at) => ram.bytes[at]), [1, 0, 1, 0, 1]);
+  assertEquals(peers.map(({ writes }) => writes.length), [4, 4]);
+  root.redirect = true;
+  assertEquals(write(0x2ff0n), BusStatus.OK);
+  assertEquals([ram.bytes[0x2ff0], ram.bytes[0x300f], peers[0].writes.length], [1, 1, 4]);
+});
+
+Deno.test("an atomic access needs both rights", () => {
+  const { root, context } = world();
+  root.bridge.translate(context, through(pages({ 1: [1, Access.READ], 2: [2, Access.ATOMIC] })));
+  const port = root.attach("dev", 8);
+  const visit = (lo: number) => port.visit(0, lo, 4, Access.ATOMIC, { piece() {} });
+  assertEquals([visit(0x1000), visit(0x2000)], [BusStatus.COMPLETER_ABORT, BusStatus.OK]);
+});
+
+Deno.test("an access across 4 GiB goes on above it", () => {
+  const { root, space } = world();
+  const high = space.addRam(new RamRegion(2 ** 32 - 4096, new ArrayBuffer(8192)));
+  const port = root.attach("dev", 8);
+  root.bridge.translate(
+    root.context,
+    through({
+      name: "page by page",
+      translate(tx, out) {
+        out.set(tx.hi, tx.lo, 12, Access.ATOMIC);
+        return BusStatus.OK;
+      },
+    }),
+  );
+  assertEquals(port.write(2n ** 32n - 2n, bytes("abcd")), BusStatus.OK);
+  assertEquals(high.bytes.subarray(4094, 4098), bytes("abcd"));
+});
+
+Deno.test("a lease over registers is refused and counted, and a translator kicked twice runs once", () => {
+  const { root, space, context, scheduler } = world();
+  const port = root.attach("dev", 8);
+  space.addRegisters(0x20_0000, 4096, "peer", new Registers());
+  const result = port.map([{ hi: 0, lo: 0x20_0000, length: 4, access: Access.READ }]);
+  assertEquals([result.ok, port.stats.faults], [false, 1]);
+  let steps = 0;
+  const stage = { translator: { name: "queue", translate: () => BusStatus.OK, step: () => (steps++, false) } };
+  context.hardware.kick(stage);
+  context.hardware.kick(stage);
+  scheduler.settle();
+  assertEquals(steps, 1);
+});
+
+Deno.test("what a translator writes by itself is on the trace, and a write past memory's end is refused", () => {
+  const { root, context, events, ram, log } = world();
+  let host!: TranslatorHost;
+  root.bridge.translate(context, (given) => (host = given, pages({})));
+  events.listen((event) => log.push({ ...event }));
+  const statuses = [0x1000, (1 << 20) - 2, 0x5000_0000].map((address) => host.memory.write32(address, 7));
+  assertEquals(statuses, [BusStatus.OK, BusStatus.UNSUPPORTED_REQUEST, BusStatus.UNSUPPORTED_REQUEST]);
+  assertEquals(ram.view.getUint32(0x1000, true), 7);
+  assertEquals(log, [{ type: "translator-write", translator: "pages", address: "0x1000", value: 7, time: 0 }]);
+});
+
+Deno.test("an access past 2^64 does not come round to address 0", () => {
+  const { root, context, ram } = world();
+  root.bridge.translate(
+    context,
+    through({
+      name: "everywhere",
+      translate(_tx, out) {
+        out.set(0, 0, 12, Access.ATOMIC);
+        return BusStatus.OK;
+      },
+    }),
+  );
+  const port = root.attach("dev", 8);
+  assertEquals(port.write(2n ** 64n - 2n, bytes("abcd")), BusStatus.UNSUPPORTED_REQUEST);
+  assertEquals([port.write(2n ** 64n - 2n, bytes("ab")), ram.bytes[4095], ram.bytes[0]], [BusStatus.OK, 98, 0]);
 });

@@ -34,6 +34,7 @@
 import { type DmaAddr, type PhysAddr, toDmaAddr } from "./address.ts";
 import type { RamRegion } from "./memory.ts";
 import type { Timer } from "./clock.ts";
+import type { Lease } from "./mapping.ts";
 
 /** What an access does, as bits; also the rights of a translation. */
 export const Access = {
@@ -271,6 +272,12 @@ export interface BusTranslator {
    */
   translate(tx: Transaction, out: Translation): BusStatus;
 
+  /**
+   * A device keeps the translation of `length` bytes from an address (signed halves) beyond one access, until
+   * `lease.whenEnded`. Called after `translate` has answered `OK` for the first of them; a translator that cannot keep
+   * its answer good revokes the lease. Absent: an answer stays good until it is announced to be gone, at no cost.
+   */
+  leased?(hi: number, lo: number, length: number, access: Access, lease: Lease): void;
   /** Whether this requester is in the translator's scope. Absent: every requester below the bridge is. */
   covers?(requester: number): boolean;
   /** ATS and PRI. Absent: translation requests get an unsupported request and nothing may be marked translated. */

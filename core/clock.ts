@@ -67,12 +67,12 @@ export class Scheduler {
   /** Cancels a timer; one that has run already is left alone. */
   cancel(timer: Timer): void {
     (timer as Entry).cancelled = true;
-    while (this.#heap.length > 0 && this.#heap[0].cancelled) this.#pop();
+    this.#dropCancelled();
   }
 
-  /** Runs the next piece of work; false when there is none. */
+  /** Runs the next piece of work: a timer that is overdue comes before posted work. False when there is none. */
   step(): boolean {
-    if (this.#count > 0) {
+    if (this.#count > 0 && !this.#timerIsOverdue()) {
       const work = this.#ready[this.#head]!;
       this.#ready[this.#head] = undefined;
       this.#head = (this.#head + 1) & (this.#ready.length - 1);
@@ -80,19 +80,17 @@ export class Scheduler {
       work();
       return true;
     }
-    while (this.#heap.length > 0) {
-      const entry = this.#pop();
-      if (entry.cancelled) continue;
-      if (entry.due > this.now) this.now = entry.due;
-      entry.work();
-      return true;
-    }
-    return false;
+    if (this.#heap.length === 0) return false;
+    const entry = this.#pop();
+    this.#dropCancelled();
+    if (entry.due > this.now) this.now = entry.due;
+    entry.work();
+    return true;
   }
 
   /** Runs work that is due without letting virtual time skip ahead to a timer. */
   settle(): void {
-    while (this.#count > 0) this.step();
+    while (this.#count > 0 || this.#timerIsOverdue()) this.step();
   }
 
   /**
@@ -113,6 +111,16 @@ export class Scheduler {
       if (!this.step()) await Promise.race([done, new Promise<void>((wake) => this.#wake = wake)]);
     }
     return until;
+  }
+
+  /** Time that was spent may have passed a timer: a machine that is never idle must not put it off for ever. */
+  #timerIsOverdue(): boolean {
+    return this.#heap.length > 0 && this.#heap[0].due < this.now;
+  }
+
+  /** The first entry of the heap is never a cancelled one. */
+  #dropCancelled(): void {
+    while (this.#heap.length > 0 && this.#heap[0].cancelled) this.#pop();
   }
 
   #wakeUp(): void {

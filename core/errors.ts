@@ -78,10 +78,15 @@ export class PluginError extends Error {
 
 const SAYS_WHERE = [InputError, PluginError, GuestMemoryError, PlaceError];
 
+/** What to throw on when `plugin` has thrown `cause`: a {@linkcode PluginError}, unless it already says where. */
+export function pluginFailure(plugin: string, operation: string, cause: unknown): unknown {
+  return SAYS_WHERE.some((known) => cause instanceof known) ? cause : new PluginError(plugin, operation, cause);
+}
+
 /** Calls into a plugin, turning what it throws into a {@linkcode PluginError}; errors that already say where pass. */
 export function guarded<T>(plugin: string, operation: string, call: () => T): T {
   const wrap = (cause: unknown): never => {
-    throw SAYS_WHERE.some((known) => cause instanceof known) ? cause : new PluginError(plugin, operation, cause);
+    throw pluginFailure(plugin, operation, cause);
   };
   try {
     const result = call();

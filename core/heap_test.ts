@@ -64,3 +64,10 @@ Deno.test("allocations never overlap and everything is given back", () => {
   assertEquals(guest.used, 0);
   assertEquals(guest.alloc(0x30000), 0x1000, "all of it is one block again");
 });
+
+Deno.test("a limit holds for the last byte", () => {
+  const space = new AddressSpace();
+  space.addRam(new RamRegion(0, new ArrayBuffer(1 << 16)));
+  const heap = new GuestHeap(space, [[0, 1 << 16]]);
+  assertEquals([heap.alloc(4096, 16, 4094), heap.alloc(4096, 16, 4095)], [null, 0]);
+});

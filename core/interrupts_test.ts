@@ -38,3 +38,16 @@ Deno.test("a line is the or of its sources and interrupts while it is asserted",
   while (scheduler.step());
   assertEquals(handled, 2);
 });
+
+Deno.test("a handler that comes when its line is already asserted runs", () => {
+  const scheduler = new Scheduler();
+  const interrupts = new Interrupts(scheduler);
+  interrupts.drive(3, true);
+  let handled = 0;
+  interrupts.onLine(3, () => {
+    handled++;
+    interrupts.drive(3, false);
+  });
+  scheduler.settle();
+  assertEquals(handled, 1);
+});

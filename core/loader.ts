@@ -5,7 +5,7 @@
  * @module
  */
 
-import { InputError } from "./errors.ts";
+import { wrong } from "./complaints.ts";
 import { parseJsonText } from "./json_text.ts";
 import type { BridgeEntry, Manifest, Use } from "./manifest.ts";
 import { parseDuration, parseSize, readOptions } from "./options.ts";
@@ -38,7 +38,7 @@ const MODULE = /\.[cm]?[jt]sx?$/;
 export async function readManifest(source: string | URL): Promise<ManifestSource> {
   const url = typeof source === "string" ? fileUrl(source) : source;
   if (url.protocol !== "file:") {
-    throw new InputError({ file: url.href, found: `a ${url.protocol} URL`, expected: "a manifest in a file" });
+    throw wrong({ file: url.href }, `a ${url.protocol} URL`, "a manifest in a file");
   }
   const file = typeof source === "string" ? source : filePath(url);
   const text = await readText(url, file);
@@ -52,11 +52,7 @@ async function importManifest(url: URL, file: string): Promise<unknown> {
   } catch (error) {
     if (isPermissionError(error)) throw error;
     const reason = error instanceof Error ? error.message.split("\n")[0] : String(error);
-    throw new InputError({
-      file,
-      found: `a module that fails to load (${reason})`,
-      expected: "a manifest as its default export",
-    });
+    throw wrong({ file }, `a module that fails to load (${reason})`, "a manifest as its default export");
   }
 }
 
@@ -67,7 +63,7 @@ async function readText(url: URL, file: string): Promise<string> {
     if (isPermissionError(error)) throw error;
     const missing = error instanceof Deno.errors.NotFound;
     const found = missing ? "no such file" : `an unreadable file (${(error as Error).message})`;
-    throw new InputError({ file, found, expected: "a manifest" });
+    throw wrong({ file }, found, "a manifest");
   }
 }
 
@@ -180,12 +176,11 @@ class Resolver {
     const resolved = await this.use({ ...bus, use }, "bus", "bus");
     for (const { use: { plugin, path } } of devices) {
       if (plugin.bus === resolved.plugin.name || plugin.bus === resolved.specifier) continue;
-      throw new InputError({
-        file: this.file,
-        path: `${path}.use`,
-        found: `"${plugin.name}", which plugs into a "${plugin.bus}" bus`,
-        expected: `a device for this machine's "${resolved.plugin.name}" bus`,
-      });
+      throw wrong(
+        { file: this.file, path: `${path}.use` },
+        `"${plugin.name}", which plugs into a "${plugin.bus}" bus`,
+        `a device for this machine's "${resolved.plugin.name}" bus`,
+      );
     }
     return resolved;
   }
@@ -193,12 +188,7 @@ class Resolver {
   /** Without a device and a bus plugin there is nothing that could make bridges. */
   #noBus(): undefined {
     if (!this.manifest.bus?.bridges?.length && this.manifest.bus?.with === undefined) return undefined;
-    throw new InputError({
-      file: this.file,
-      path: "bus.use",
-      found: "nothing",
-      expected: "a bus plugin, as no device names one",
-    });
+    throw wrong({ file: this.file, path: "bus.use" }, "nothing", "a bus plugin, as no device names one");
   }
 
   workload(devices: readonly ResolvedDevice[]): Promise<ResolvedWorkload[]> {
@@ -207,13 +197,9 @@ class Resolver {
       const use = await this.use(entry, path, "workload");
       if (use.plugin.drives !== undefined && entry.device === undefined) {
         const ids = devices.map(({ id }) => id);
-        throw new InputError({
-          file: this.file,
-          path: `${path}.device`,
-          found: "no device",
-          expected: `a ${use.plugin.drives} device for "${use.plugin.name}"` +
-            (ids.length ? `: ${ids.join(", ")}` : ", but there is none"),
-        });
+        const known = ids.length ? `: ${ids.join(", ")}` : ", but there is none";
+        const expected = `a ${use.plugin.drives} device for "${use.plugin.name}"${known}`;
+        throw wrong({ file: this.file, path: `${path}.device` }, "no device", expected);
       }
       return { index, ...(entry.device !== undefined && { device: entry.device }), use };
     });

@@ -4,13 +4,14 @@
  * @module
  */
 
-import { formatSize, PAGE_SIZE, type PhysAddr, roundUp } from "./address.ts";
+import { formatSize, PAGE_SIZE, type PhysAddr, roundUp, TWO32 } from "./address.ts";
 import { Bridge, Bus, type BusContext, HardwareWork, MemoryTarget } from "./bus.ts";
 import type { BusTranslator } from "./bus_translator.ts";
 import { Random, Scheduler } from "./clock.ts";
 import { type DmaOps, type DmaStats, dmaStats } from "./dma_ops.ts";
 import { PhysicalDmaOps } from "./dma_ops_base.ts";
-import { guarded, GuestMemoryError, InputError, PlaceError } from "./errors.ts";
+import { blamed, whole, wrong } from "./complaints.ts";
+import { guarded, GuestMemoryError, PlaceError } from "./errors.ts";
 import { type EventListener, EventStream } from "./events.ts";
 import { SimulatedGuest } from "./guest.ts";
 import { Interrupts, MESSAGE_DOORBELL, MESSAGE_DOORBELL_SIZE } from "./interrupts.ts";
@@ -25,6 +26,7 @@ import {
   resolvePath,
 } from "./loader.ts";
 import { type Manifest, type Use, validateManifest } from "./manifest.ts";
+import { machineTree } from "./machine_tree.ts";
 import { LeaseTable } from "./mapping.ts";
 import { addMachineRam, AddressSpace, IoSpace, type RegisterBlock } from "./memory.ts";
 import type {
@@ -71,17 +73,13 @@ export async function resolveSource(
   options: LoadOptions = {},
 ): Promise<ResolvedMachine> {
   const isFile = typeof source === "string" || source instanceof URL;
-  const read = isFile
-    ? await readManifest(source)
-    : { manifest: source as unknown, file: "manifest", base: options.base ?? Deno.cwd() };
+  const inHand = { manifest: source as unknown, file: "manifest", base: options.base ?? Deno.cwd() };
+  const { manifest, file, base } = isFile ? await readManifest(source) : inHand;
   const { platform, seed, set = [] } = options;
-  const overrides: (readonly [string, unknown])[] = [
-    ...(platform === undefined ? [] : [["platform", platform] as const]),
-    ...(seed === undefined ? [] : [["seed", seed] as const]),
-    ...set,
-  ];
-  const manifest = overrides.reduce((value, [path, to]) => overrideManifest(value, path, to), read.manifest);
-  return await resolveMachine(validateManifest(manifest, read.file), read.file, read.base);
+  const asked: [string, unknown][] = [["platform", platform], ["seed", seed]];
+  const overrides = [...asked.filter(([, value]) => value !== undefined), ...set];
+  const changed = overrides.reduce((value, [path, to]) => overrideManifest(value, path, to), manifest);
+  return await resolveMachine(validateManifest(changed, file), file, base);
 }
 
 /** Loads a machine from a manifest's path or URL, or from a manifest object, and powers it on: drivers are ready. */
@@ -94,7 +92,6 @@ export async function loadMachine(source: string | URL | Manifest, options: Load
 /** A device in its machine: both halves and what connects them. */
 interface Slot {
   readonly resolved: ResolvedDevice;
-  readonly bus: Bus;
   readonly device: Device;
   readonly stats: DmaStats;
   readonly bypass: boolean;
@@ -110,6 +107,13 @@ interface BridgeNode {
   readonly resolved: ResolvedBridge | null;
   /** The platform that sits in this bridge; null when none does. */
   platform: Platform | null;
+  translator: BusTranslator | null;
+}
+
+/** A platform in a bridge, or in the root's for one device. */
+interface PlacedPlatform {
+  readonly platform: Platform;
+  readonly name: string;
   translator: BusTranslator | null;
 }
 
@@ -141,7 +145,7 @@ export class Machine {
   readonly #context: BusContext;
   readonly #slots = new Map<string, Slot>();
   readonly #nodes = new Map<string, BridgeNode>();
-  readonly #platforms: { platform: Platform; name: string }[] = [];
+  readonly #platforms: PlacedPlatform[] = [];
   readonly #checks: { check: Check; name: string }[] = [];
   readonly #warnings = new Map<string, WarningReport>();
   readonly #unkept: WarningReport = { id: "more", message: "further warnings that are not listed", count: 0 };
@@ -179,21 +183,20 @@ export class Machine {
       for (const slot of this.#slots.values()) await this.#bindDriver(slot);
       for (const entry of this.resolved.workload) this.#checkWorkload(entry);
     } catch (error) {
-      this.stop();
-      throw this.#explain(error);
+      this.#stopAfter(error);
     }
   }
 
   /** Runs every workload in order and stops the machine; images are flushed also when something fails. */
   async run(): Promise<MachineReport> {
+    if (this.#stopped) throw new RangeError("the machine has stopped; load another one");
     const workloads: WorkloadReport[] = [];
     try {
       for (const entry of this.resolved.workload) workloads.push(await this.#runWorkload(entry));
     } catch (error) {
-      throw this.#explain(error);
-    } finally {
-      this.stop();
+      this.#stopAfter(error);
     }
+    this.stop();
     return this.#report(workloads);
   }
 
@@ -234,20 +237,22 @@ export class Machine {
    * Drivers find their devices reset.
    */
   reset(): void {
-    for (const { resolved, device } of this.#slots.values()) {
+    for (const { resolved, device, removed } of this.#slots.values()) {
+      if (removed) continue;
       device.port.revokeAll("reset");
       guarded(resolved.use.plugin.name, "reset", () => device.reset());
     }
-    for (const { translator } of this.#nodes.values()) translator?.reset?.();
+    for (const { name, translator } of this.#platforms) guarded(name, "reset", () => translator?.reset?.());
     this.#startBuses();
   }
 
   /**
    * Takes a device out. `orderly`: its driver gives everything back first. `surprise`: the hardware is gone, and the
-   * driver finds out.
+   * driver finds out. Removing twice is harmless.
    */
   remove(id: string, manner: "orderly" | "surprise"): void {
     const slot = this.#slot(id);
+    if (slot.removed) return;
     const { name } = slot.resolved.use.plugin;
     if (manner === "orderly") {
       guarded(name, "driver stop", () => slot.driver?.stop());
@@ -260,6 +265,14 @@ export class Machine {
     guarded(name, "stop", () => slot.device.stop?.());
     slot.driver = null;
     slot.removed = true;
+  }
+
+  /** What goes wrong while stopping matters less than what went wrong before. */
+  #stopAfter(error: unknown): never {
+    try {
+      this.stop();
+    } catch { /* said by `error` */ }
+    throw this.#explain(error);
   }
 
   /** Stops the machine: drivers unbind, checks conclude, devices flush and close. Stopping twice is harmless. */
@@ -293,7 +306,7 @@ export class Machine {
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
       const expected = "memory that this computer can give";
-      throw new InputError({ file, path: "memory", found: formatSize(memory), expected });
+      throw wrong({ file, path: "memory" }, formatSize(memory), expected);
     }
   }
 
@@ -321,7 +334,8 @@ export class Machine {
   }
 
   #random(id: string): Random {
-    let hash = this.resolved.seed | 0;
+    const { seed } = this.resolved;
+    let hash = seed ^ Math.floor(seed / TWO32);
     for (let i = 0; i < id.length; i++) hash = Math.imul(hash ^ id.charCodeAt(i), 0x01000193);
     return new Random(hash);
   }
@@ -376,10 +390,12 @@ export class Machine {
   #placePlatform(node: BridgeNode, use: ResolvedMachine["platform"], requester?: number): Platform {
     const { plugin, options, path } = use;
     const platform = guarded(plugin.name, "create", () => plugin.create(this.#services(path, path), options));
-    this.#platforms.push({ platform, name: plugin.name });
-    const translator = node.bus.bridge.translate(this.#context, (host) => {
+    const placed: PlacedPlatform = { platform, name: plugin.name, translator: null };
+    this.#platforms.push(placed);
+    const translator = placed.translator = node.bus.bridge.translate(this.#context, (host) => {
       const made = guarded(plugin.name, "translator", () => platform.translator(host));
       if (made === null) return null;
+      whole(plugin.name, "translator", made, "translate");
       return this.#checks.reduce((inner, { check }) => check.wrapTranslator?.(inner) ?? inner, made);
     }, requester);
     if (requester === undefined) {
@@ -395,12 +411,13 @@ export class Machine {
       return make();
     } catch (error) {
       if (!(error instanceof PlaceError)) throw error;
-      throw new InputError({ file: this.resolved.file, path, found: error.found, expected: error.expected });
+      throw wrong({ file: this.resolved.file, path }, error.found, error.expected);
     }
   }
 
   #startBuses(): void {
-    if (this.#model?.start) guarded(this.resolved.bus!.plugin.name, "start", () => this.#model!.start!(this.guest));
+    const { name } = this.resolved.bus?.plugin ?? { name: "" };
+    this.#placed("bus", () => guarded(name, "start", () => this.#model?.start?.(this.guest)));
   }
 
   #makeDevice(resolved: ResolvedDevice): void {
@@ -413,11 +430,10 @@ export class Machine {
       ...(at !== undefined && { at }),
     };
     const create = () => guarded(use.plugin.name, "create", () => use.plugin.create(context, use.options));
-    const device = this.#placed(`${use.path}.at`, create);
+    const device = whole(use.plugin.name, "create", this.#placed(`${use.path}.at`, create), "port");
     const bypass = this.#bypasses(resolved, node);
     this.#slots.set(id, {
       resolved,
-      bus: node.bus,
       device,
       stats: dmaStats(),
       bypass,
@@ -452,6 +468,7 @@ export class Machine {
     };
     const driver = guarded(use.plugin.name, "driver", () => use.plugin.driver(context, use.options));
     slot.driver = driver instanceof Promise ? await this.settle(driver) : driver;
+    whole(use.plugin.name, "driver", slot.driver, "drives");
   }
 
   /** Builds a device's operations from the root's platform down to the nearest bridge's, and tells the bridges. */
@@ -475,7 +492,9 @@ export class Machine {
     for (const platform of platforms) {
       // What a platform further up does on behalf of the nearest one is no map of the driver's.
       const stats = platform === platforms.at(-1) ? slot.stats : dmaStats();
-      ops = platform.dmaOps({ ...context, stats, upstream: ops });
+      const { name } = this.#platforms.find((entry) => entry.platform === platform)!;
+      ops = guarded(name, "dmaOps", () => platform.dmaOps({ ...context, stats, upstream: ops }));
+      whole(name, "dmaOps", ops, "mapInto");
     }
     ops ??= new PhysicalDmaOps(context);
     return this.#checks.reduce((inner, { check }) => check.wrapDmaOps?.(inner, context) ?? inner, ops);
@@ -496,14 +515,12 @@ export class Machine {
   #checkWorkload({ device, use: { plugin, options, path } }: ResolvedWorkload): void {
     const driver = device === undefined ? null : this.#slot(device).driver;
     if (driver === null) return;
-    const { file } = this.resolved;
+    const at = { file: this.resolved.file, path: `${path}.device` };
     if (plugin.drives !== undefined && plugin.drives !== driver.drives) {
-      const found = `"${device}", a ${driver.drives} device`;
-      throw new InputError({ file, path: `${path}.device`, found, expected: `a ${plugin.drives} device` });
+      throw wrong(at, `"${device}", a ${driver.drives} device`, `a ${plugin.drives} device`);
     }
     if (driver.readOnly === true && plugin.writes?.(options)) {
-      const found = `"${device}", which is read-only`;
-      throw new InputError({ file, path: `${path}.device`, found, expected: `a device that ${plugin.name} can write` });
+      throw wrong(at, `"${device}", which is read-only`, `a device that ${plugin.name} can write`);
     }
   }
 
@@ -525,7 +542,8 @@ export class Machine {
     };
     const wall = performance.now();
     const virtual = this.scheduler.now;
-    const result = await this.settle(guarded(plugin.name, "run", () => plugin.run(context, options)));
+    const result = await this.settle(guarded(plugin.name, "run", async () => await plugin.run(context, options)));
+    whole(plugin.name, "run", result, "verified");
     return {
       use: plugin.name,
       device: context.device,
@@ -546,19 +564,18 @@ export class Machine {
 
   /** Turns what a plugin could not know the manifest's words for into an {@linkcode InputError}. */
   #explain(error: unknown): unknown {
-    if (!(error instanceof GuestMemoryError)) return error;
-    return new InputError({
-      file: this.resolved.file,
-      path: "memory",
-      found: formatSize(this.resolved.memory),
-      expected: `room for ${error.what}, which needs ${formatSize(error.bytes)} more`,
-    });
+    if (!(error instanceof GuestMemoryError)) return blamed(error);
+    const expected = `room for ${error.what}, which needs ${formatSize(error.bytes)} more`;
+    return wrong({ file: this.resolved.file, path: "memory" }, formatSize(this.resolved.memory), expected);
   }
 
   #report(workloads: WorkloadReport[]): MachineReport {
     const { resolved } = this;
     const counters: Record<string, number> = {};
-    for (const { translator } of this.#nodes.values()) Object.assign(counters, translator?.counters?.());
+    for (const { name, translator } of this.#platforms) {
+      const counted = guarded(name, "counters", () => translator?.counters?.()) ?? {};
+      for (const [key, count] of Object.entries(counted)) counters[key] = (counters[key] ?? 0) + count;
+    }
     return {
       name: resolved.manifest.name ?? resolved.file,
       file: resolved.file,
@@ -576,7 +593,7 @@ export class Machine {
         bypass,
         dma: stats,
         port: device.port.stats,
-        counters: device.counters(),
+        counters: guarded(use.plugin.name, "counters", () => device.counters()),
       })),
       platformCounters: counters,
       workloads,
@@ -589,36 +606,8 @@ export class Machine {
 
   /** The machine as a tree: memory, platforms, buses, bridges, devices. */
   tree(): TreeNode {
-    const { resolved } = this;
-    const busNode = (id: string, detail: string, bridges: readonly ResolvedBridge[]): TreeNode => ({
-      label: id,
-      detail,
-      children: [
-        ...[...this.#slots.values()].filter((slot) => slot.resolved.busId === id).map((slot): TreeNode => ({
-          label: slot.resolved.id,
-          detail: `${slot.resolved.use.plugin.name} at ${formatRequester(slot.device.port.requester)}` +
-            (slot.bypass
-              ? ", physically addressed"
-              : slot.resolved.platform
-              ? `, behind ${slot.resolved.platform.plugin.name}`
-              : ""),
-          children: [],
-        })),
-        ...bridges.map((bridge) =>
-          busNode(
-            bridge.id,
-            "bus below a bridge" + (bridge.platform ? ` with ${bridge.platform.plugin.name}` : ""),
-            bridge.bridges,
-          )
-        ),
-      ],
-    });
-    const busName = resolved.bus ? `${resolved.bus.plugin.name} bus` : "no bus";
-    return {
-      label: resolved.manifest.name ?? "machine",
-      detail: `${formatSize(resolved.memory)}, platform ${resolved.platform.plugin.name}`,
-      children: [busNode(resolved.busTree.id, busName, resolved.busTree.bridges)],
-    };
+    const slots = [...this.#slots.values()];
+    return machineTree(this.resolved, (busId) => slots.filter(({ resolved }) => resolved.busId === busId));
   }
 }
 

@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import type { DmaHandle, PhysAddr } from "./address.ts";
-import { Bridge, Bus } from "./bus.ts";
-import { BusStatus } from "./bus_translator.ts";
+import { Bridge, Bus, type BusPort } from "./bus.ts";
+import { Access, BusStatus } from "./bus_translator.ts";
 import { BaseDmaOps } from "./dma_ops_base.ts";
 import { Direction } from "./dma_ops.ts";
 import { GuestMemoryError, InputError, PluginError } from "./errors.ts";
@@ -332,4 +332,143 @@ Deno.test("an interrupt message passes a translator that knows nothing of it", a
   assertEquals(machine.device("a").port.write32(0, address | 0, data), BusStatus.OK);
   machine.scheduler.settle();
   assertEquals(handled, 1);
+});
+
+Deno.test("removing a device twice is harmless, and a reset leaves a removed one alone", async () => {
+  const log: string[] = [];
+  const machine = new Machine(resolved({ devices: [device("a", poker(log)), device("b", poker(log))] }));
+  await machine.start();
+  log.length = 0;
+  machine.remove("a", "surprise");
+  machine.remove("a", "orderly");
+  machine.reset();
+  assertEquals(log, ["a unbound", "a flushed", "b reset"]);
+});
+
+Deno.test("counters of platforms add up, a device's own platform included, and a reset reaches them all", async () => {
+  let resets = 0;
+  const counting = definePlatform({
+    ...shifted(0x1000),
+    create(services, options) {
+      const inner = shifted(0x1000).create(services, options);
+      const translator: typeof inner.translator = (host) => ({
+        ...inner.translator(host)!,
+        reset: () => void resets++,
+      });
+      return { ...inner, translator };
+    },
+  });
+  const devices = [device("a", poker([])), device("b", poker([]), { platform: use(counting) })];
+  const machine = new Machine(resolved({ devices, platform: use(counting) }));
+  await machine.start();
+  machine.reset();
+  assertEquals([resets, (await machine.run()).platformCounters], [2, { "shift 4096": 2 }]);
+});
+
+Deno.test("a platform that makes no operations, or throws where the kernel calls it, is named", async () => {
+  const broken = (parts: Record<string, unknown>) => {
+    const plugin = shifted(0);
+    return use({ ...plugin, name: "mine", create: (s, o) => ({ ...plugin.create(s, o), ...parts }) } as typeof plugin);
+  };
+  const boom = () => {
+    throw new Error("boom");
+  };
+  const failures: [Record<string, unknown>, string][] = [
+    [{ dmaOps: () => null }, 'plugin "mine" failed in dmaOps: it made nothing with "mapInto"'],
+    [{ dmaOps: boom }, 'plugin "mine" failed in dmaOps: boom'],
+    [{ translator: () => 7 }, 'plugin "mine" failed in translator: it made nothing with "translate"'],
+    [{ translator: () => ({ translate: () => 0, counters: boom }) }, 'plugin "mine" failed in counters: boom'],
+  ];
+  for (const [parts, message] of failures) {
+    const machine = new Machine(resolved({ devices: [device("a", poker([]))], platform: broken(parts) }));
+    const run = () => machine.start().then(() => machine.run());
+    assertEquals((await assertRejects(run, PluginError)).message, message);
+  }
+});
+
+Deno.test("a device, driver or workload that makes nothing is named", async () => {
+  const nothing = () => undefined as never;
+  const sound = poker([]);
+  const cases: [Partial<typeof sound>, string][] = [
+    [{ create: nothing }, 'plugin "poker" failed in create: it made nothing with "port"'],
+    [{ driver: nothing }, 'plugin "poker" failed in driver: it made nothing with "drives"'],
+  ];
+  for (const [parts, message] of cases) {
+    const machine = new Machine(resolved({ devices: [device("a", { ...sound, ...parts })] }));
+    assertEquals((await assertRejects(() => machine.start(), PluginError)).message, message);
+  }
+  const machine = new Machine(resolved({ workload: [{ index: 0, use: use(workload(nothing)) }] }));
+  await machine.start();
+  const message = 'plugin "work" failed in run: it made nothing with "verified"';
+  assertEquals((await assertRejects(() => machine.run(), PluginError)).message, message);
+});
+
+Deno.test("what goes wrong while stopping does not hide what went wrong before", async () => {
+  const work = workload(() => Promise.reject(new Error("the first")));
+  const machine = new Machine(resolved({
+    devices: [device("a", poker([], { failStop: true }))],
+    workload: [{ index: 0, device: "a", use: use(work) }],
+  }));
+  await machine.start();
+  await assertRejects(() => machine.run(), PluginError, "the first");
+  await assertRejects(() => machine.run(), RangeError, "the machine has stopped");
+});
+
+Deno.test("seeds that differ above bit 31 give different numbers", async () => {
+  const numbers = async (seed: number) => {
+    let drawn = 0;
+    const work = workload(({ random }) => {
+      drawn = random.next();
+      return Promise.resolve(done);
+    });
+    const machine = new Machine(resolved({ seed, workload: [{ index: 0, use: use(work) }] }));
+    await machine.start();
+    await machine.run();
+    return drawn;
+  };
+  assertEquals(await numbers(5) === await numbers(5), true);
+  assertEquals(await numbers(5) === await numbers(5 + 2 ** 32), false);
+});
+
+Deno.test("access control is what the manifest says, bus by bus", async () => {
+  for (const acs of [false, true]) {
+    const bridge: ResolvedBridge = { id: "below", acs: !acs, bridges: [] };
+    const devices = [device("a", poker([])), device("b", poker([]), { busId: "below" })];
+    const machine = new Machine(resolved({ devices, busTree: { id: "root", acs, bridges: [bridge] } }));
+    await machine.start();
+    const redirects = ["a", "b"].map((id) => (machine.device(id).port as BusPort).bus.redirect);
+    assertEquals(redirects, [acs, !acs]);
+  }
+});
+
+Deno.test("a requester that the translator does not cover gets physical addresses, on both halves", async () => {
+  const plugin = shifted(0x1000);
+  const choosy = definePlatform({
+    ...plugin,
+    create(services, options) {
+      const inner = plugin.create(services, options);
+      const translator: typeof inner.translator = (host) => ({ ...inner.translator(host)!, covers: () => false });
+      return { ...inner, translator };
+    },
+  });
+  const log: string[] = [];
+  const machine = new Machine(resolved({ devices: [device("a", poker(log))], platform: use(choosy) }));
+  await machine.start();
+  assertEquals(log, ["a bound, 0x5000 is 5000"]);
+  machine.device("a").port.write(0x5001n, new Uint8Array([9]));
+  assertEquals(machine.space.read(0x5001, 1), 9);
+});
+
+Deno.test("removal and reset end the leases of a device", async () => {
+  const machine = new Machine(resolved({ devices: [device("a", poker([])), device("b", poker([]))] }));
+  await machine.start();
+  const [a, b] = ["a", "b"].map((id) => {
+    const result = machine.device(id).port.map([{ hi: 0, lo: 0x6000, length: 4, access: Access.WRITE }]);
+    if (!result.ok) throw new Error("cannot lease");
+    return result.lease;
+  });
+  machine.remove("a", "surprise");
+  assertEquals([a.reason, b.live], ["removed", true]);
+  machine.reset();
+  assertEquals(b.reason, "reset");
 });

@@ -11,8 +11,8 @@
  */
 
 import { describeValue } from "./options.ts";
-import { InputError, nearest } from "./errors.ts";
-import { type Field, MANIFEST, type Shape, unknownKey } from "./manifest_shape.ts";
+import { unknownWord, wrong } from "./complaints.ts";
+import { type Field, MANIFEST, type Shape } from "./manifest_shape.ts";
 
 /** A plugin by name or specifier, short or long form. */
 export type Use = string | UseEntry;
@@ -110,10 +110,25 @@ export function defineMachine(manifest: Manifest): Manifest {
  * @throws {InputError} naming `file`, the JSON path, what was found and what was expected.
  */
 export function validateManifest(value: unknown, file: string): Manifest {
+  checkNesting(value, file, []);
   checkObject(MANIFEST, value, { file, path: "" });
   const manifest = value as Manifest;
   checkReferences(manifest, file);
   return manifest;
+}
+
+/** Twice the longest chain of bridges that a bus with 256 numbers could have, and some. */
+const MAX_NESTING = 600;
+
+/** A module can export what never ends; text can nest deeper than any machine. */
+function checkNesting(value: unknown, file: string, around: object[]): void {
+  if (typeof value !== "object" || value === null) return;
+  const endless = around.includes(value);
+  if (endless || around.length > MAX_NESTING) {
+    const found = endless ? "an object that contains itself" : `more than ${MAX_NESTING} objects inside each other`;
+    throw wrong({ file }, found, "a manifest");
+  }
+  for (const inner of Object.values(value)) checkNesting(inner, file, [...around, value]);
 }
 
 interface Where {
@@ -127,33 +142,31 @@ function below({ file, path }: Where, key: string): Where {
 
 function checkObject(shape: Shape, value: unknown, where: Where): void {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new InputError({ ...where, found: describeValue(value), expected: `a ${shape.what}: an object` });
+    throw wrong(where, describeValue(value), `a ${shape.what}: an object`);
   }
   const entries = value as Record<string, unknown>;
   for (const key of Object.keys(entries)) {
-    if (!Object.hasOwn(shape.fields, key)) throw unknownKey(shape, key, below(where, key));
+    if (!Object.hasOwn(shape.fields, key)) {
+      throw unknownWord(below(where, key), ["key", key], Object.keys(shape.fields));
+    }
   }
   for (const [key, field] of Object.entries(shape.fields)) {
     const at = below(where, key);
     if (entries[key] !== undefined) checkField(field, entries[key], at);
-    else if (field.required) throw new InputError({ ...at, found: "nothing", expected: describeField(field) });
+    else if (field.required) throw wrong(at, "nothing", "value" in field ? field.value.description : field.description);
   }
-}
-
-function describeField(field: Field): string {
-  return "value" in field ? field.value.description : field.description;
 }
 
 function checkField(field: Field, value: unknown, where: Where): void {
   if ("value" in field) {
     const read = field.value.read(value);
-    if ("expected" in read) throw new InputError({ ...where, found: describeValue(value), expected: read.expected });
+    if ("expected" in read) throw wrong(where, describeValue(value), read.expected);
   } else if ("object" in field) {
     checkEntry(field.object, field.short, value, where);
   } else if (Array.isArray(value)) {
     value.forEach((item, i) => checkEntry(field.list, field.short, item, { ...where, path: `${where.path}[${i}]` }));
   } else {
-    throw new InputError({ ...where, found: describeValue(value), expected: `a list of ${field.list.what} entries` });
+    throw wrong(where, describeValue(value), `a list of ${field.list.what} entries`);
   }
 }
 
@@ -162,24 +175,21 @@ function checkEntry(shape: Shape, short: boolean | undefined, value: unknown, wh
   else checkObject(shape, value, where);
 }
 
-/** A bridge and where the manifest has it. */
-interface PlacedBridge {
-  readonly bridge: BridgeEntry;
+/** An id and where the manifest has it. */
+interface PlacedId {
+  readonly id: string;
   readonly path: string;
 }
 
-function allBridges(bridges: BridgeEntry[] | undefined, path: string): PlacedBridge[] {
-  return (bridges ?? []).flatMap((bridge, i) => {
+function allBridges(bridges: BridgeEntry[] | undefined, path: string): PlacedId[] {
+  return (bridges ?? []).flatMap(({ id, bridges: below }, i) => {
     const at = `${path}.bridges[${i}]`;
-    return [{ bridge, path: at }, ...allBridges(bridge.bridges, at)];
+    return [{ id, path: `${at}.id` }, ...allBridges(below, at)];
   });
 }
 
 function checkReferences(manifest: Manifest, file: string): void {
-  const buses = [
-    { id: manifest.bus?.id ?? "root", path: "bus.id" },
-    ...allBridges(manifest.bus?.bridges, "bus").map(({ bridge, path }) => ({ id: bridge.id, path: `${path}.id` })),
-  ];
+  const buses = [{ id: manifest.bus?.id ?? "root", path: "bus.id" }, ...allBridges(manifest.bus?.bridges, "bus")];
   const devices = (manifest.devices ?? []).map(({ id }, i) => ({ id, path: `devices[${i}].id` }));
   checkUnique(buses, "bus", file);
   checkUnique(devices, "device", file);
@@ -189,29 +199,16 @@ function checkReferences(manifest: Manifest, file: string): void {
   );
 }
 
-function checkUnique(entries: { id: string; path: string }[], what: string, file: string): void {
+function checkUnique(entries: PlacedId[], what: string, file: string): void {
   const seen = new Map<string, string>();
   for (const { id, path } of entries) {
     const first = seen.get(id);
-    if (first !== undefined) {
-      throw new InputError({
-        file,
-        path,
-        found: `"${id}" again`,
-        expected: `an id that no other ${what} has (${first})`,
-      });
-    }
+    if (first) throw wrong({ file, path }, `"${id}" again`, `an id that no other ${what} has (${first})`);
     seen.set(id, path);
   }
 }
 
-function checkKnown(id: string | undefined, entries: { id: string }[], what: string, where: Where): void {
+function checkKnown(id: string | undefined, entries: PlacedId[], what: string, where: Where): void {
   if (id === undefined || entries.some((entry) => entry.id === id)) return;
-  const known = entries.map((entry) => entry.id);
-  throw new InputError({
-    ...where,
-    found: `unknown ${what} "${id}"`,
-    expected: known.length === 0 ? `no device: the manifest has none` : `one of ${known.join(", ")}`,
-    nearest: nearest(id, known),
-  });
+  throw unknownWord(where, [what, id], entries.map((entry) => entry.id), "no device: the manifest has none");
 }

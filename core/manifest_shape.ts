@@ -6,7 +6,6 @@
 
 import { option, type OptionSpec, parseSize } from "./options.ts";
 import { PAGE_SIZE } from "./address.ts";
-import { InputError, nearest } from "./errors.ts";
 import type { PluginKind } from "./plugin.ts";
 
 /** An object of a manifest. */
@@ -180,14 +179,3 @@ export const MANIFEST: Shape = {
     },
   },
 };
-
-/** The error for a key that a shape does not have. */
-export function unknownKey(shape: Shape, key: string, where: { file: string; path: string }): InputError {
-  const known = Object.keys(shape.fields);
-  return new InputError({
-    ...where,
-    found: `unknown key "${key}"`,
-    expected: `one of ${known.join(", ")}`,
-    nearest: nearest(key, known),
-  });
-}

@@ -156,3 +156,19 @@ Deno.test("a workload on an unknown device is refused with the nearest one", () 
     'workload[0].device: found unknown device "disk0", expected no device: the manifest has none',
   );
 });
+
+Deno.test("what contains itself, or nests without end, is refused in one line", () => {
+  const bridge: Record<string, unknown> = { id: "b" };
+  bridge.bridges = [bridge, bridge];
+  const expected = "expected a manifest";
+  assertEquals(
+    complaint(machine({ bus: { bridges: [bridge] } })),
+    `found an object that contains itself, ${expected}`,
+  );
+  let deep: unknown = 1;
+  for (let i = 0; i < 5000; i++) deep = [deep];
+  assertEquals(
+    complaint(machine({ platform: { use: "a", with: { deep } } })),
+    `found more than 600 objects inside each other, ${expected}`,
+  );
+});

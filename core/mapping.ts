@@ -88,7 +88,6 @@ export class Lease {
   reason = "";
   /** Passages through translators; filled while the lease is made. */
   readonly passages: Passage[] = [];
-  #released = false;
   #held = 0;
   #abort: AbortController | null = null;
   #waiting: (() => void)[] = [];
@@ -146,11 +145,9 @@ export class Lease {
 
   /** Ends the lease. Ending it twice is harmless. */
   release(): void {
-    if (this.#released) return;
-    this.#released = true;
+    if (!this.live) return;
     this.live = false;
     this.#reportKept();
-    this.#table.remove(this);
     this.#settle();
   }
 
@@ -164,9 +161,8 @@ export class Lease {
       this.#abort?.abort(reason);
       this.options.onRevoke?.(this);
     }
-    if (this.#held === 0) after?.();
-    else if (after) this.#waiting.push(after);
-    if (first && this.#held === 0) this.release();
+    if (after) this.whenEnded(after);
+    if (first) this.#settle();
   }
 
   /** Runs `after` when the lease has ended and nothing is held. */
@@ -177,10 +173,11 @@ export class Lease {
 
   #settle(): void {
     if (this.live || this.#held > 0) return;
+    // While something is held, an invalidation still has to find the lease.
+    this.#table.remove(this);
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const after of waiting) after();
-    if (!this.#released) this.release();
   }
 
   #useCopies<T>(work: (views: readonly LeaseView[]) => T): T {
@@ -265,7 +262,7 @@ class PassageIndex {
 export class LeaseTable {
   /** Live leases. */
   readonly leases: Set<Lease> = new Set();
-  #indexes = new Map<object, PassageIndex>();
+  #indexes = new WeakMap<object, PassageIndex>();
   readonly #first = new DmaHandle();
   readonly #last = new DmaHandle();
   readonly #scheduler: Scheduler;

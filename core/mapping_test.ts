@@ -201,3 +201,30 @@ Deno.test("after an invalidation has completed no write through an old lease rea
     }
   }
 });
+
+Deno.test("a lease that was released while the host still moves bytes holds an invalidation up", () => {
+  const { port, table, host, leases } = world();
+  table.set(1, 9);
+  const held = lease(port, 0x1000n, 64);
+  const end = held.hold();
+  held.release();
+  let done = 0;
+  host.invalidate({ first: 0n, last: 0xffffn }, () => done++);
+  assertEquals(done, 0);
+  end();
+  assertEquals([done, leases.leases.size], [1, 0]);
+});
+
+Deno.test("copies are written back only by a lease that may write and is still live", () => {
+  const { port, table, ram } = world({ checked: true });
+  table.set(1, 9);
+  const result = port.map([{ hi: 0, lo: 0x1000, length: 4, access: Access.READ }]);
+  if (!result.ok) throw new Error("cannot lease");
+  poke(result.lease, 7);
+  const held = lease(port, 0x1000n, 4);
+  held.use(([[piece]]) => {
+    piece.bytes[0] = 8;
+    held.revoke("in the middle");
+  });
+  assertEquals(ram.bytes[0x9000], 0);
+});

@@ -29,26 +29,24 @@ export interface Range {
   readonly max?: number;
 }
 
-function make<T, C>(
-  type: OptionSpec["type"],
-  description: string,
-  common: C | undefined,
-  schema: Record<string, unknown>,
-  read: (value: unknown) => T | undefined,
-  expected: string,
-  range?: string,
-): Made<T, C> {
-  return {
-    type,
-    description,
-    range,
-    ...(common as Common<T> | undefined),
-    schema: { description, ...schema },
-    read: (value: unknown) => {
-      const result = read(value);
-      return result === undefined ? { expected } : { value: result };
-    },
-  } as unknown as Made<T, C>;
+/** What makes one type of option: what help calls it, its JSON Schema, how it is read, and what was expected when not. */
+interface Kind<T> {
+  readonly type: OptionSpec["type"];
+  readonly schema: Record<string, unknown>;
+  readonly read: (value: unknown) => T | undefined;
+  readonly expected: string;
+  readonly range?: string;
+}
+
+function make<T, C>(description: string, common: C | undefined, { schema, read, expected, ...kind }: Kind<T>) {
+  const readOrSay = (value: unknown) => {
+    const result = read(value);
+    return result === undefined ? { expected } : { value: result };
+  };
+  return { description, ...kind, ...common, schema: { description, ...schema }, read: readOrSay } as unknown as Made<
+    T,
+    C
+  >;
 }
 
 function inRange(value: number | undefined, range: Range = {}): number | undefined {
@@ -85,108 +83,75 @@ export function parseDuration(value: unknown): number | undefined {
   if (typeof value !== "string") return undefined;
   const match = /^(\d+(?:\.\d+)?)\s*(ns|us|µs|ms|s)$/.exec(value.trim());
   if (match === null) return undefined;
-  return Number(match[1]) * { ns: 1, us: 1e3, "µs": 1e3, ms: 1e6, s: 1e9 }[match[2]]!;
+  const time = Number(match[1]) * { ns: 1, us: 1e3, "µs": 1e3, ms: 1e6, s: 1e9 }[match[2]]!;
+  return Number.isFinite(time) ? time : undefined;
 }
 
-/** A 64-bit address from a non-negative integer or a string such as `0x8000_0000`; undefined when it is neither. */
+/** A 64-bit address from a non-negative integer or text such as `0x8000_0000`; undefined when it is neither. */
 export function parseAddress(value: unknown): bigint | undefined {
+  if (typeof value === "bigint") return value >= 0n && value < 1n << 64n ? value : undefined;
   if (typeof value === "number") return Number.isSafeInteger(value) && value >= 0 ? BigInt(value) : undefined;
-  if (typeof value !== "string" || !/^(0x[0-9a-f_]+|[0-9_]+)$/i.test(value)) return undefined;
+  if (typeof value !== "string" || !/^(0x_?[0-9a-f][0-9a-f_]*|[0-9][0-9_]*)$/i.test(value)) return undefined;
   const address = BigInt(value.replaceAll("_", ""));
   return address < 1n << 64n ? address : undefined;
 }
 
 /** True or false. */
 export function boolean<const C extends Common<boolean>>(description: string, common?: C): Made<boolean, C> {
-  return make(
-    "boolean",
-    description,
-    common,
-    { type: "boolean" },
-    (value) => typeof value === "boolean" ? value : undefined,
-    "true or false",
-  );
+  const read = (value: unknown) => typeof value === "boolean" ? value : undefined;
+  return make(description, common, { type: "boolean", schema: { type: "boolean" }, read, expected: "true or false" });
 }
 /** A whole number within a range; negative ones only if `min` says so. */
 export function integer<const C extends Common<number> & Range>(description: string, common?: C): Made<number, C> {
-  const text = rangeText(common);
-  const schema = {
+  const range = rangeText(common);
+  const maximum = common?.max;
+  const schema = { type: "integer", minimum: common?.min ?? 0, ...(maximum !== undefined && { maximum }) };
+  const read = (value: unknown) => Number.isSafeInteger(value) ? inRange(value as number, common) : undefined;
+  return make(description, common, {
     type: "integer",
-    minimum: common?.min ?? 0,
-    ...(common?.max !== undefined && { maximum: common.max }),
-  };
-  return make(
-    "integer",
-    description,
-    common,
     schema,
-    (value) => Number.isSafeInteger(value) ? inRange(value as number, common) : undefined,
-    "a whole number" + suffix(text),
-    text,
-  );
+    read,
+    expected: "a whole number" + suffix(range),
+    range,
+  });
 }
 /** Any text. */
 export function string<const C extends Common<string> & { maxLength?: number }>(
   description: string,
   common?: C,
 ): Made<string, C> {
-  const limit = common?.maxLength ?? Infinity;
-  const text = limit === Infinity ? undefined : `at most ${limit} characters`;
-  return make(
-    "string",
-    description,
-    common,
-    { type: "string", ...(text && { maxLength: limit }) },
-    (value) => typeof value === "string" && value.length <= limit ? value : undefined,
-    "text" + suffix(text),
-    text,
-  );
+  const maxLength = common?.maxLength;
+  const range = maxLength === undefined ? undefined : `at most ${maxLength} characters`;
+  const schema = { type: "string", ...(range && { maxLength }) };
+  const read = (value: unknown) =>
+    typeof value === "string" && value.length <= (maxLength ?? Infinity) ? value : undefined;
+  return make(description, common, { type: "string", schema, read, expected: "text" + suffix(range), range });
 }
 /** A file, relative to the manifest. The plugin gets it as written and resolves it with `resolvePath`. */
 export function path<const C extends Common<string>>(description: string, common?: C): Made<string, C> {
-  return make(
-    "path",
-    description,
-    common,
-    { type: "string", minLength: 1 },
-    (value) => typeof value === "string" && value !== "" ? value : undefined,
-    "a file name",
-  );
+  const read = (value: unknown) => typeof value === "string" && value !== "" ? value : undefined;
+  const schema = { type: "string", minLength: 1 };
+  return make(description, common, { type: "path", schema, read, expected: "a file name" });
 }
 /** A number of bytes: `4096`, `"4KiB"`. */
 export function size<const C extends Common<number> & Range>(description: string, common?: C): Made<number, C> {
-  const text = rangeText(common, formatSize);
-  return make(
-    "size",
-    description,
-    common,
-    { type: ["string", "integer"] },
-    (value) => inRange(parseSize(value), common),
-    'a size such as 4096 or "4KiB"' + suffix(text),
-    text,
-  );
+  const range = rangeText(common, formatSize);
+  const schema = { type: ["string", "integer"] };
+  const read = (value: unknown) => inRange(parseSize(value), common);
+  const expected = 'a size such as 4096 or "4KiB"' + suffix(range);
+  return make(description, common, { type: "size", schema, read, expected, range });
 }
 /** A 64-bit address: `"0x80000000"`. */
 export function address<const C extends Common<bigint>>(description: string, common?: C): Made<bigint, C> {
-  return make(
-    "address",
-    description,
-    common,
-    { type: ["string", "integer"] },
-    parseAddress,
-    'an address below 2^64 such as "0x80000000"',
-  );
+  const schema = { type: ["string", "integer"] };
+  const expected = 'an address below 2^64 such as "0x80000000"';
+  return make(description, common, { type: "address", schema, read: parseAddress, expected });
 }
 /** A time: `"10ms"`, or nanoseconds. */
 export function duration<const C extends Common<number>>(description: string, common?: C): Made<number, C> {
-  return make(
-    "duration",
-    description,
-    common,
-    { type: ["string", "number"] },
-    parseDuration,
-    'a time such as "10ms" or a number of nanoseconds',
-  );
+  const schema = { type: ["string", "number"] };
+  const expected = 'a time such as "10ms" or a number of nanoseconds';
+  return make(description, common, { type: "duration", schema, read: parseDuration, expected });
 }
 /** One of a few words. */
 export function choice<const T extends string, const C extends Common<NoInfer<T>>>(
@@ -194,31 +159,17 @@ export function choice<const T extends string, const C extends Common<NoInfer<T>
   choices: readonly T[],
   common?: C,
 ): Made<T, C> {
-  const text = choices.map((choice) => `"${choice}"`).join(", ");
-  return make(
-    "choice",
-    description,
-    common,
-    { enum: [...choices] },
-    (value) => choices.includes(value as T) ? value as T : undefined,
-    `one of ${text}`,
-    text,
-  );
+  const range = choices.map((choice) => `"${choice}"`).join(", ");
+  const read = (value: unknown) => choices.includes(value as T) ? value as T : undefined;
+  const schema = { enum: [...choices] };
+  return make(description, common, { type: "choice", schema, read, expected: `one of ${range}`, range });
 }
 /** Any JSON object, read by the plugin itself. */
 export function object<const C extends Common<Record<string, unknown>>>(
   description: string,
   common?: C,
 ): Made<Record<string, unknown>, C> {
-  return make(
-    "object",
-    description,
-    common,
-    { type: "object" },
-    (value) =>
-      typeof value === "object" && value !== null && !Array.isArray(value)
-        ? value as Record<string, unknown>
-        : undefined,
-    "an object",
-  );
+  const isObject = (value: unknown) => typeof value === "object" && value !== null && !Array.isArray(value);
+  const read = (value: unknown) => isObject(value) ? value as Record<string, unknown> : undefined;
+  return make(description, common, { type: "object", schema: { type: "object" }, read, expected: "an object" });
 }

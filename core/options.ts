@@ -15,7 +15,7 @@
  */
 
 import { formatAddress } from "./address.ts";
-import { InputError, nearest } from "./errors.ts";
+import { unknownWord, wrong } from "./complaints.ts";
 
 export * as option from "./option.ts";
 export { parseAddress, parseDuration, parseSize } from "./option.ts";
@@ -52,7 +52,8 @@ export type OptionsOf<S extends OptionSchema> = {
 export function describeValue(value: unknown): string {
   if (value === undefined) return "nothing";
   if (typeof value === "bigint") return formatAddress(value);
-  const text = typeof value === "function" ? "a function" : JSON.stringify(value) ?? String(value);
+  const plain = (_key: string, inner: unknown) => typeof inner === "bigint" ? formatAddress(inner) : inner;
+  const text = typeof value === "function" ? "a function" : JSON.stringify(value, plain) ?? String(value);
   return text.length > 60 ? text.slice(0, 57) + "..." : text;
 }
 
@@ -67,33 +68,22 @@ export function readOptions<const S extends OptionSchema>(
   where: { file: string; path: string },
 ): OptionsOf<S> {
   if (values !== undefined && (typeof values !== "object" || values === null || Array.isArray(values))) {
-    throw new InputError({ ...where, found: describeValue(values), expected: "an object of options" });
+    throw wrong(where, describeValue(values), "an object of options");
   }
   const given = (values ?? {}) as Record<string, unknown>;
+  const at = (key: string) => ({ file: where.file, path: `${where.path}.${key}` });
   for (const key of Object.keys(given)) {
-    if (!Object.hasOwn(schema, key)) {
-      const known = Object.keys(schema);
-      throw new InputError({
-        file: where.file,
-        path: `${where.path}.${key}`,
-        found: `unknown option "${key}"`,
-        expected: known.length === 0 ? "no options" : `one of ${known.join(", ")}`,
-        nearest: nearest(key, known),
-      });
-    }
+    if (!Object.hasOwn(schema, key)) throw unknownWord(at(key), ["option", key], Object.keys(schema), "no options");
   }
   const result: Record<string, unknown> = {};
   for (const [key, spec] of Object.entries(schema)) {
-    const path = `${where.path}.${key}`;
     if (given[key] === undefined) {
-      if (spec.required) throw new InputError({ file: where.file, path, found: "nothing", expected: spec.description });
+      if (spec.required) throw wrong(at(key), "nothing", spec.description);
       result[key] = spec.default;
       continue;
     }
     const read = spec.read(given[key]);
-    if ("expected" in read) {
-      throw new InputError({ file: where.file, path, found: describeValue(given[key]), expected: read.expected });
-    }
+    if ("expected" in read) throw wrong(at(key), describeValue(given[key]), read.expected);
     result[key] = read.value;
   }
   return result as OptionsOf<S>;

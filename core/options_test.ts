@@ -1,6 +1,15 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { InputError } from "./errors.ts";
-import { option, optionsJsonSchema, type OptionsOf, parseDuration, parseSize, readOptions } from "./options.ts";
+import {
+  describeValue,
+  option,
+  optionsJsonSchema,
+  type OptionsOf,
+  parseAddress,
+  parseDuration,
+  parseSize,
+  readOptions,
+} from "./options.ts";
 
 const schema = {
   image: option.path("The disk image.", { required: true }),
@@ -60,7 +69,7 @@ Deno.test("sizes and times are exact or refused", () => {
   assertEquals(["64MiB", "2 kib", "0x1000", "1.5KiB", 7].map(parseSize), [67108864, 2048, 4096, 1536, 7]);
   assertEquals(["64MQ", "", "-1", "1.3", 0.5, -1, null].map(parseSize), Array(7).fill(undefined));
   assertEquals(["10ms", "5us", "1.5 s", 20].map(parseDuration), [1e7, 5e3, 1.5e9, 20]);
-  assertEquals(["10", "ms", -1, Infinity].map(parseDuration), Array(4).fill(undefined));
+  assertEquals(["10", "ms", -1, Infinity, "9".repeat(400) + "s"].map(parseDuration), Array(5).fill(undefined));
 });
 
 Deno.test("the same declaration gives the JSON Schema", () => {
@@ -73,4 +82,14 @@ Deno.test("the same declaration gives the JSON Schema", () => {
     },
     required: ["image"],
   });
+});
+
+Deno.test("addresses are read in every form, and nothing else is one", () => {
+  const good = ["0x8000_0000", "0", 4096, 0x10n, "0xffff_ffff_ffff_ffff"];
+  assertEquals(good.map(parseAddress), [0x8000_0000n, 0n, 4096n, 16n, (1n << 64n) - 1n]);
+  assertEquals(["0x_", "___", "0x", "", -1, -1n, 1n << 64n, "1 2"].map(parseAddress), Array(8).fill(undefined));
+});
+
+Deno.test("a value that is no JSON is described all the same", () => {
+  assertEquals([describeValue({ a: 16n }), describeValue(3n)], ['{"a":"0x10"}', "0x3"]);
 });

@@ -4,8 +4,9 @@
  * @module
  */
 
-import { InputError, nearest } from "./errors.ts";
-import { type Field, MANIFEST, type Shape, unknownKey } from "./manifest_shape.ts";
+import { unknownWord, wrong } from "./complaints.ts";
+import { type InputError, nearest } from "./errors.ts";
+import { type Field, MANIFEST, type Shape } from "./manifest_shape.ts";
 import { describeValue } from "./options.ts";
 
 const OPTION = "--set";
@@ -31,11 +32,7 @@ export function overrideManifest(manifest: unknown, path: string, value: unknown
 
 function parsePath(path: string): Step[] {
   if (!/^[^.[\]=]+(?:\.[^.[\]=]+|\[\d+\])*$/.test(path)) {
-    throw new InputError({
-      file: OPTION,
-      found: describeValue(path),
-      expected: "a path such as devices.disk0.with.depth",
-    });
+    throw wrong({ file: OPTION }, describeValue(path), "a path such as devices.disk0.with.depth");
   }
   return path.match(/[^.[\]]+|\[\d+\]/g)!.map((step) => step.startsWith("[") ? Number(step.slice(1, -1)) : step);
 }
@@ -47,7 +44,9 @@ class Override {
     if (steps.length === 0) return this.value;
     const [key, ...rest] = steps;
     const entries = this.#entries(short && typeof found === "string" ? { use: found } : found);
-    if (!Object.hasOwn(shape.fields, key)) throw unknownKey(shape, String(key), { file: OPTION, path: this.path });
+    if (!Object.hasOwn(shape.fields, key)) {
+      throw unknownWord({ file: OPTION, path: this.path }, ["key", String(key)], Object.keys(shape.fields));
+    }
     return { ...entries, [key]: this.#field(shape.fields[key], entries[key], rest) };
   }
 
@@ -90,16 +89,13 @@ class Override {
   #noEntry(shape: Shape, list: unknown[], step: Step): InputError {
     const ids = list.map((entry) => (entry as { id?: unknown } | null)?.id).filter((id) => typeof id === "string");
     const indices = list.length === 0 ? "no entry: the list is empty" : `an index from 0 to ${list.length - 1}`;
-    return new InputError({
-      file: OPTION,
-      path: this.path,
-      found: `no ${shape.what} ${typeof step === "number" ? `number ${step}` : `"${step}"`}`,
-      expected: ids.length === 0 ? indices : `${indices}, or one of ${ids.join(", ")}`,
-      ...(typeof step === "string" && { nearest: nearest(step, ids as string[]) }),
-    });
+    const found = `no ${shape.what} ${typeof step === "number" ? `number ${step}` : `"${step}"`}`;
+    const expected = ids.length === 0 ? indices : `${indices}, or one of ${ids.join(", ")}`;
+    const near = typeof step === "string" ? nearest(step, ids as string[]) : undefined;
+    return wrong({ file: OPTION, path: this.path }, found, expected, near);
   }
 
   #fail(found: string, expected: string): never {
-    throw new InputError({ file: OPTION, path: this.path, found, expected });
+    throw wrong({ file: OPTION, path: this.path }, found, expected);
   }
 }

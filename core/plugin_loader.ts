@@ -5,7 +5,8 @@
  */
 
 import { describeValue } from "./options.ts";
-import { InputError, nearest } from "./errors.ts";
+import { wrong } from "./complaints.ts";
+import { nearest } from "./errors.ts";
 import type { Use, UseEntry } from "./manifest.ts";
 import { fileUrl } from "./paths.ts";
 import { API_VERSION, type Plugin, type PluginKind, type PluginOf } from "./plugin.ts";
@@ -54,11 +55,7 @@ export async function resolvePlugin<K extends PluginKind = PluginKind>(
   if (entry.sha256 !== undefined) await checkHash(specifier, entry, where);
   const plugin = checkPlugin(await importDefault(specifier, entry.use, where), where);
   if (expectedKind !== undefined && plugin.kind !== expectedKind) {
-    throw new InputError({
-      ...where,
-      found: `a ${plugin.kind} plugin ("${plugin.name}")`,
-      expected: `a ${expectedKind} plugin`,
-    });
+    throw wrong(where, `a ${plugin.kind} plugin ("${plugin.name}")`, `a ${expectedKind} plugin`);
   }
   return plugin as PluginOf<K>;
 }
@@ -72,17 +69,13 @@ function moduleSpecifier(use: string, base: string): string {
 async function checkHash(specifier: string, { use, sha256 }: UseEntry, where: Where): Promise<void> {
   const at = { ...where, path: `${where.path}.sha256` };
   if (!specifier.startsWith("file:")) {
-    throw new InputError({
-      ...at,
-      found: `a hash for "${use}", which cannot be pinned`,
-      expected: "a hash only for a plugin file",
-    });
+    throw wrong(at, `a hash for "${use}", which cannot be pinned`, "a hash only for a plugin file");
   }
   const bytes = await readPluginFile(new URL(specifier), use, where);
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
   const found = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
   if (found !== sha256!.toLowerCase()) {
-    throw new InputError({ ...at, found: `${use} with SHA-256 ${found}`, expected: sha256! });
+    throw wrong(at, `${use} with SHA-256 ${found}`, sha256!);
   }
 }
 
@@ -91,7 +84,7 @@ async function readPluginFile(url: URL, use: string, where: Where): Promise<Uint
     return await Deno.readFile(url);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
-    throw new InputError({ ...where, found: `no file "${use}"`, expected: "a plugin" });
+    throw wrong(where, `no file "${use}"`, "a plugin");
   }
 }
 
@@ -102,7 +95,7 @@ async function importDefault(specifier: string, use: string, where: Where): Prom
     if (isPermissionError(error)) throw error;
     if (BUNDLED_NAME.test(use)) await checkBundled(use, where);
     const reason = error instanceof Error ? error.message.split("\n")[0] : String(error);
-    throw new InputError({ ...where, found: `"${use}", which fails to load (${reason})`, expected: "a plugin" });
+    throw wrong(where, `"${use}", which fails to load (${reason})`, "a plugin");
   }
 }
 
@@ -116,20 +109,14 @@ async function checkBundled(name: string, where: Where): Promise<void> {
   const folders = pluginFolders().map((folder) => folder.name);
   if (folders.includes(name)) return;
   const names = (await bundledPlugins(true)).map((plugin) => plugin.name);
-  throw new InputError({
-    ...where,
-    found: `unknown plugin "${name}"`,
-    expected: names.length === 0
-      ? "a bundled plugin, or a path or URL"
-      : `one of ${names.join(", ")}, or a path or URL`,
-    nearest: nearest(name, names),
-  });
+  const bundled = names.length === 0 ? "a bundled plugin" : `one of ${names.join(", ")}`;
+  throw wrong(where, `unknown plugin "${name}"`, `${bundled}, or a path or URL`, nearest(name, names));
 }
 
 /** Checks that a module's default export keeps the plugin contract. @throws {InputError} when it does not. */
 function checkPlugin(value: unknown, where: Where): Plugin {
   const fail = (found: string, expected: string): never => {
-    throw new InputError({ ...where, found, expected });
+    throw wrong(where, found, expected);
   };
   if (value === undefined) fail("a module without a default export", "a plugin object as its default export");
   if (typeof value !== "object" || value === null) fail(describeValue(value), "a plugin object as the default export");

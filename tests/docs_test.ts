@@ -111,13 +111,16 @@ for (const readme of filesBelow(ROOT).filter((path) => /(^|\/)README\.md$/.test(
 
 const examples = filesBelow(ROOT, "examples/");
 
-for (
-  const manifest of examples.filter((path) => path.endsWith(".json") && "platform" in JSON.parse(textOf(ROOT, path)))
-) {
+const isModule = (path: string) => path.endsWith(".ts") && /^export default defineMachine\(/m.test(textOf(ROOT, path));
+const isJson = (path: string) => path.endsWith(".json") && "platform" in JSON.parse(textOf(ROOT, path));
+
+for (const manifest of examples.filter((path) => isModule(path) || isJson(path))) {
   Deno.test(`${manifest} runs and is verified`, () => inCopy((folder) => runMachine(folder, manifest)));
 }
 
-for (const script of examples.filter((path) => /^examples\/[^/]+(?<!_test|_bench)\.ts$/.test(path))) {
+for (
+  const script of examples.filter((path) => /^examples\/[^/]+(?<!_test|_bench)\.ts$/.test(path) && !isModule(path))
+) {
   Deno.test(`${script} runs`, () => inCopy((folder) => runDeno(folder, ["run", "--frozen", "--allow-read", script])));
 }
 

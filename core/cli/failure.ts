@@ -17,6 +17,9 @@ export const Exit = {
   BAD_INPUT: 2,
 } as const;
 
+/** Nothing is left to happen, and the workload has not ended. */
+export class StalledError extends Error {}
+
 /** How a failure is told. */
 export interface Failure {
   readonly message: string;
@@ -28,6 +31,7 @@ export function explain(error: unknown): Failure {
   const refused = permissionError(error);
   if (refused !== undefined) return { message: explainPermission(refused), exitCode: Exit.BAD_INPUT };
   if (error instanceof InputError) return { message: error.message, exitCode: Exit.BAD_INPUT };
+  if (error instanceof StalledError) return { message: error.message, exitCode: Exit.FAILED };
   if (error instanceof PluginError) return { message: error.message, exitCode: Exit.FAILED };
   const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   return { message: `internal error: ${text} (--debug shows where)`, exitCode: Exit.FAILED };

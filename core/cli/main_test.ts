@@ -376,3 +376,18 @@ Deno.test("help and --version need no permission", async () => {
   }
   assertMatch((await iovaWith([], ["--version"])).stdout, /^iova \d+\.\d+\.\d+ \(deno \d+\.\d+\.\d+\)\n$/);
 });
+
+Deno.test("a workload that waits for what never comes is told so, in one line", async () => {
+  await inFolder(async (folder) => {
+    const workload = { name: "waits", kind: "workload", api: 1, summary: "", options: {} };
+    const module = `export default { ...${JSON.stringify(workload)}, run: () => new Promise(() => {}) };`;
+    await Deno.writeTextFile(`${folder}/waits.ts`, module);
+    const manifest = { platform: `${DATA}/plain_platform.ts`, workload: [{ use: "./waits.ts" }] };
+    await Deno.writeTextFile(`${folder}/m.json`, JSON.stringify(manifest));
+    assertEquals(await iova("run", `${folder}/m.json`, "--quiet"), {
+      code: 1,
+      stdout: "",
+      stderr: "error: the machine waits for something that never comes: no work, no timer and no file is left\n",
+    });
+  });
+});

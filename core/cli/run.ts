@@ -12,7 +12,7 @@ import { resolvePlugin } from "../plugin_loader.ts";
 import type { MachineReport } from "../report.ts";
 import type { Arguments, Command } from "./command.ts";
 import type { Run } from "./compare.ts";
-import { Exit, explain } from "./failure.ts";
+import { Exit, explain, StalledError } from "./failure.ts";
 import { toJson } from "./json.ts";
 import { readOverrides } from "./overrides.ts";
 import { Progress } from "./progress.ts";
@@ -139,7 +139,7 @@ async function tryRun(plan: Plan, session: Session, more: LoadOptions): Promise<
     return { label: plan.label, report: await runMachine(plan, session, more) };
   } catch (error) {
     const { message, exitCode } = explain(error);
-    const known = error instanceof InputError || error instanceof PluginError;
+    const known = error instanceof InputError || error instanceof PluginError || error instanceof StalledError;
     if (!known) throw error;
     return { label: plan.label, error: message, badInput: exitCode === Exit.BAD_INPUT };
   }
@@ -162,8 +162,30 @@ async function runMachine(
       ...(progress && { progress: (what, done, total) => progress.update(prefix + what, done, total) }),
     });
     made(machine);
-    return await machine.run();
+    return await orStalled(machine);
   } finally {
     progress?.clear();
+  }
+}
+
+/** Runs a machine. One whose workload awaits what can never come any more is stopped, so that its images are flushed. */
+async function orStalled(machine: Machine): Promise<MachineReport> {
+  let onIdle = (_event: Event) => {};
+  const stalled = new Promise<never>((_, reject) => {
+    onIdle = (event) => {
+      event.preventDefault();
+      reject(
+        new StalledError("the machine waits for something that never comes: no work, no timer and no file is left"),
+      );
+    };
+  });
+  addEventListener("beforeunload", onIdle);
+  try {
+    return await Promise.race([machine.run(), stalled]);
+  } catch (error) {
+    if (error instanceof StalledError) machine.stop();
+    throw error;
+  } finally {
+    removeEventListener("beforeunload", onIdle);
   }
 }

@@ -4,14 +4,15 @@
  * @module
  */
 
-import { Bus } from "@iova/core";
+import { Bus, PlaceError } from "@iova/core";
 import { PciBridge, PciUplink } from "./hardware_bridge.ts";
 import { PciFunction, type PciNode } from "./hardware_function.ts";
 import type { PciHost } from "./hardware_host.ts";
-import { findPlace } from "./hardware_place.ts";
+import { findPlace, placeText } from "./hardware_place.ts";
 import type { PciFunctionSpec } from "./hardware_spec.ts";
 import { FIRST_INTX_LINE, Header0, HeaderType, swizzlePin } from "./layout.ts";
 
+const MAX_BRIDGES = 255;
 const buses = new WeakMap<Bus, PciBus>();
 
 /**
@@ -65,10 +66,14 @@ export class PciBus {
 
   /** Puts a bridge on this bus and returns the bus below it. @throws {PlaceError} as {@linkcode PciBus.addFunction}. */
   addBridge(id: string, at?: string): PciBus {
+    if (this.host.bridges === MAX_BRIDGES) {
+      throw new PlaceError(`${MAX_BRIDGES + 1} bridges`, `at most ${MAX_BRIDGES}: bus numbers have 8 bits`);
+    }
     const uplink = new PciUplink(this.core);
     const bridge = new PciBridge(id, this.#place(at), this, uplink);
     bridge.secondary = new PciBus(new Bus(id, uplink, this.core, this.core.context), this.host, bridge);
     this.addNode(bridge);
+    this.host.bridges++;
     return bridge.secondary;
   }
 
@@ -106,6 +111,17 @@ export class PciBus {
   /** Passes the bus number on to every function. */
   renumber(): void {
     for (const node of this.nodes) if (node instanceof PciFunction) node.renumber();
+  }
+
+  /** Checks that software can find every function here and below: it looks at function 0 first. @throws {PlaceError} */
+  checkPlaces(): void {
+    for (const node of this.nodes) {
+      if (this.nodeAt(node.place & ~7) === undefined) {
+        const found = `${node.name} at "${placeText(node.place)}" and nothing at "${placeText(node.place & ~7)}"`;
+        throw new PlaceError(found, "a function 0 in each device");
+      }
+      if (node instanceof PciBridge) node.secondary.checkPlaces();
+    }
   }
 
   /** Ends every lease of every function on this bus and below. */

@@ -143,3 +143,21 @@ Deno.test("a declaration that no hardware could have is refused", () => {
   assertThrows(make({ capabilities: [{ id: 9, body: new Uint8Array(191) }] }), RangeError, "do not fit 256 bytes");
   assertEquals([bus.core.ports.length, [...bus.nodes].length], [0, 1]);
 });
+
+Deno.test("software looks at function 0 first, so every device needs one", () => {
+  const { bus } = pciWorld();
+  const spec = { vendor: 1, device: 1, classCode: 0 };
+  const below = bus.addBridge("bridge");
+  below.addFunction({ ...spec, id: "card", at: "1f.7" });
+  const message = 'found card at "1f.7" and nothing at "1f.0", expected a function 0 in each device';
+  assertThrows(() => bus.checkPlaces(), PlaceError, message);
+  below.addFunction({ ...spec, id: "other", at: "1f" });
+  bus.checkPlaces();
+});
+
+Deno.test("there are bus numbers for 255 bridges", () => {
+  const { bus } = pciWorld();
+  let last = bus;
+  for (let i = 0; i < 255; i++) last = last.addBridge(`b${i}`);
+  assertThrows(() => last.addBridge("one more"), PlaceError, "found 256 bridges, expected at most 255");
+});

@@ -29,6 +29,8 @@ interface Mapped {
 export class PciHost implements RegisterBlock {
   /** Bus 0. */
   readonly root: PciBus;
+  /** Bridges in the whole tree; each has a bus below it. */
+  bridges = 0;
   #address = 0;
   #mapped: Mapped[] = [];
 

@@ -22,10 +22,16 @@ const pci: BusPlugin<Record<never, never>> = defineBus({
   summary: "Conventional PCI: configuration space, BARs, bridges, MSI-X, INTx",
   options: {},
   create(services, root) {
-    new PciHost(services, root);
+    const { root: pciRoot } = new PciHost(services, root);
+    let started = false;
     return {
       bridge: (parent, id, at) => pciBus(parent).addBridge(id, at).core,
-      start: (guest) => pciGuest(guest).enumerate(),
+      start(guest) {
+        // What was pulled out later is no mistake of the manifest's.
+        if (!started) pciRoot.checkPlaces();
+        started = true;
+        pciGuest(guest).enumerate();
+      },
     };
   },
 });

@@ -46,7 +46,7 @@ export class PrivateCopy implements PieceVisitor {
   #bind(bytes: Uint8Array): void {
     this.#lent = bytes;
     this.#lentWords = bytes.byteOffset % 4 === 0
-      ? new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2)
+      ? new Int32Array(bytes.buffer, bytes.byteOffset, Math.floor(bytes.length / 4))
       : null;
   }
 }
