@@ -32,7 +32,7 @@ import {
   type TranslatorHost,
 } from "./bus_translator.ts";
 import type { Scheduler, Timer } from "./clock.ts";
-import { guarded, PluginError, pluginFailure } from "./errors.ts";
+import { PluginError, pluginFailure } from "./errors.ts";
 import type { EventStream } from "./events.ts";
 import { Lease, type LeaseOptions, type LeasePiece, type LeaseRange, type LeaseTable } from "./mapping.ts";
 import {
@@ -83,12 +83,25 @@ export interface BusContext {
   readonly hardware: HardwareWork;
 }
 
+/** Executes a translator's queued commands, one call each. */
+function drain(translator: BusTranslator): void {
+  try {
+    while (translator.step?.()) { /* one call, one command */ }
+  } catch (cause) {
+    throw pluginFailure(translator.name, "step", cause);
+  }
+}
+
 /** What hardware has to do apart from answering: queued commands of translators, and work parked behind a pending answer. */
 export class HardwareWork {
   #kicked: { readonly translator: BusTranslator }[] = [];
+  #posted = false;
   #parked: (() => void)[] = [];
   readonly #scheduler: Scheduler;
-  readonly #run = () => void this.run();
+  readonly #run = () => {
+    this.#posted = false;
+    this.run();
+  };
 
   /** Work that runs from `scheduler` unless a waiting CPU lets it run earlier ({@linkcode HardwareWork.run}). */
   constructor(scheduler: Scheduler) {
@@ -99,19 +112,16 @@ export class HardwareWork {
   kick(stage: { readonly translator: BusTranslator }): void {
     if (this.#kicked.includes(stage)) return;
     this.#kicked.push(stage);
+    if (this.#posted) return;
+    this.#posted = true;
     this.#scheduler.post(this.#run);
   }
 
   /** Executes queued commands, one call each, until there are none; false when there were none. */
   run(): boolean {
     if (this.#kicked.length === 0) return false;
-    const kicked = this.#kicked;
-    this.#kicked = [];
-    for (const { translator } of kicked) {
-      guarded(translator.name, "step", () => {
-        while (translator.step?.()) { /* one call, one command */ }
-      });
-    }
+    // What a command kicks runs in the same turn, one translator after the other.
+    for (let stage = this.#kicked.pop(); stage !== undefined; stage = this.#kicked.pop()) drain(stage.translator);
     return true;
   }
 
@@ -408,11 +418,26 @@ class StageHost implements TranslatorHost {
   }
 
   invalidate(range: Invalidation, done?: () => void): void {
-    const { events, leases } = this.context;
-    if (events.listening) {
-      events.emit({ type: "invalidate", first: formatAddress(range.first), last: formatAddress(range.last) });
-    }
-    leases.invalidate(this.stage, range, done);
+    this.#announce(range.first, range.last);
+    this.context.leases.invalidate(this.stage, range, done);
+  }
+
+  invalidateAt(
+    firstHi: number,
+    firstLo: number,
+    lastHi: number,
+    lastLo: number,
+    requester: number,
+    done?: () => void,
+  ): void {
+    if (this.context.events.listening) this.#announce(toDmaAddr(firstHi, firstLo), toDmaAddr(lastHi, lastLo));
+    this.context.leases.invalidateAt(this.stage, firstHi, firstLo, lastHi, lastLo, requester, done);
+  }
+
+  #announce(first: DmaAddr, last: DmaAddr): void {
+    const { events } = this.context;
+    if (!events.listening) return;
+    events.emit({ type: "invalidate", first: formatAddress(first), last: formatAddress(last) });
   }
 
   resume(): void {

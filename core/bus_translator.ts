@@ -193,6 +193,18 @@ export interface TranslatorHost {
    * this call returns when nothing is in flight, later otherwise.
    */
   invalidate(range: Invalidation, done?: () => void): void;
+  /**
+   * {@linkcode TranslatorHost.invalidate} for data paths, which allocates nothing unless a lease is hit: first and last
+   * byte (inclusive) as signed halves; `requester` −1 means every one.
+   */
+  invalidateAt(
+    firstHi: number,
+    firstLo: number,
+    lastHi: number,
+    lastLo: number,
+    requester: number,
+    done?: () => void,
+  ): void;
   /** Something that was {@linkcode BusStatus.PENDING} may have an answer now: parked work is tried again. */
   resume(): void;
   /** Reports a fault record to traces, counters and checks. */

@@ -231,17 +231,18 @@ class PassageIndex {
     }
   }
 
-  overlapping(first: DmaHandle, last: DmaHandle): Set<Lease> {
-    const found = new Set<Lease>();
-    const from = toNumber(first.hi, first.lo);
-    for (let i = this.#after(toNumber(last.hi, last.lo)) - 1; i >= 0; i--) {
+  /** The leases that overlap a range; null, and nothing allocated, when none does. */
+  overlapping(firstHi: number, firstLo: number, lastHi: number, lastLo: number): Set<Lease> | null {
+    let found: Set<Lease> | null = null;
+    const from = toNumber(firstHi, firstLo);
+    for (let i = this.#after(toNumber(lastHi, lastLo)) - 1; i >= 0; i--) {
       const entry = this.#entries[i];
       if (entry.first + this.#longest < from) break;
       const { passage } = entry;
       if (
-        compareHalves(passage.firstHi, passage.firstLo, last.hi, last.lo) <= 0 &&
-        compareHalves(passage.lastHi, passage.lastLo, first.hi, first.lo) >= 0
-      ) found.add(passage.lease);
+        compareHalves(passage.firstHi, passage.firstLo, lastHi, lastLo) <= 0 &&
+        compareHalves(passage.lastHi, passage.lastLo, firstHi, firstLo) >= 0
+      ) (found ??= new Set()).add(passage.lease);
     }
     return found;
   }
@@ -294,15 +295,33 @@ export class LeaseTable {
 
   /** Ends every lease over `range` of `stage` as the policy says; `done` runs once nothing old can be written. */
   invalidate(stage: object, range: Invalidation, done?: () => void): void {
-    const index = this.#indexes.get(stage);
-    if (index === undefined) return done?.();
-    const hit = index.overlapping(this.#first.set(range.first), this.#last.set(range.last));
+    const first = this.#first.set(range.first);
+    const last = this.#last.set(range.last);
+    this.invalidateAt(stage, first.hi, first.lo, last.hi, last.lo, range.requester ?? -1, done);
+  }
+
+  /** {@linkcode LeaseTable.invalidate} on halves; allocates nothing unless a lease is hit. `requester` −1: every one. */
+  invalidateAt(
+    stage: object,
+    firstHi: number,
+    firstLo: number,
+    lastHi: number,
+    lastLo: number,
+    requester: number,
+    done?: () => void,
+  ): void {
+    const hit = this.#indexes.get(stage)?.overlapping(firstHi, firstLo, lastHi, lastLo) ?? null;
+    if (hit === null) return done?.();
+    this.#end(hit, requester, done);
+  }
+
+  #end(hit: Set<Lease>, requester: number, done?: () => void): void {
     let left = 1;
     const ended = () => {
       if (--left === 0) done?.();
     };
     for (const lease of hit) {
-      if (range.requester !== undefined && lease.requester !== range.requester) continue;
+      if (requester >= 0 && lease.requester !== requester) continue;
       left++;
       if (this.policy.policy === "revoke") lease.revoke("invalidated", ended);
       else this.#wait(lease, ended);

@@ -9,9 +9,9 @@ import {
   AddressType,
   BusStatus,
   type BusTranslator,
+  DmaHandle,
   formatRequester,
   type RegisterBlock,
-  toDmaAddr,
   toNumber,
   type Transaction,
   type Translation,
@@ -165,11 +165,12 @@ export class StrictBridge implements BusTranslator, RegisterBlock {
     const requester = table.requester[entry];
     table.remove(entry);
     this.#pending++;
-    const first = toDmaAddr(hi, lo);
-    this.#host!.invalidate({ first, last: first + BigInt(size - 1), requester }, this.#done);
+    const { hi: lastHi, lo: lastLo } = this.#last.setNumber(offset + size - 1);
+    this.#host!.invalidateAt(hi, lo, lastHi | (hi & ~BELOW_63), lastLo, requester, this.#done);
     return CommandStatus.OK;
   }
 
+  readonly #last = new DmaHandle();
   readonly #done = (): void => void this.#pending--;
 
   #foreign(tx: Transaction, owner: number): BusStatus {

@@ -64,8 +64,12 @@ export class Invalidator {
     if (directories) this.#directories?.invalidate(domain, hi, lo, shift);
     const users = this.#users.get(domain);
     if (users === undefined) return;
-    const { first, last } = blockRange(hi, lo, shift);
-    for (const requester of users) this.#announce({ first, last, requester });
+    const within = shift < 32 ? (1 << shift) - 1 : -1;
+    const above = shift < 32 ? 0 : shift >= 64 ? -1 : (1 << (shift - 32)) - 1;
+    for (const requester of users) {
+      this.#pending++;
+      this.#host.invalidateAt(hi & ~above, lo & ~within, hi | above, lo | within, requester, this.#done);
+    }
   }
 
   /** INVALIDATE_IOMMU_ALL: everything. */

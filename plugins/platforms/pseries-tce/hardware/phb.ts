@@ -10,7 +10,6 @@ import {
   type BusTranslator,
   DmaHandle,
   type FirmwareTable,
-  type Invalidation,
   type Transaction,
   type Translation,
   type TranslatorHost,
@@ -64,7 +63,6 @@ export class Phb implements BusTranslator, WindowOwner {
   // The windows that are there, for the hot path.
   #active: Window[] = [];
   #host: TranslatorHost | null = null;
-  readonly #range: Invalidation = { first: 0n, last: 0n };
   readonly #scratch = new DmaHandle();
   readonly #faults: Record<string, number> = {};
   readonly #firmware: FirmwareTable[];
@@ -154,9 +152,9 @@ export class Phb implements BusTranslator, WindowOwner {
   /** See {@linkcode WindowOwner.changed}. */
   changed(window: Window, first: number, last: number): void {
     if (this.#host === null) return;
-    this.#range.first = window.addressOf(first, this.#scratch).value;
-    this.#range.last = window.lastAddressOf(last, this.#scratch).value;
-    this.#host.invalidate(this.#range);
+    const { hi, lo } = window.addressOf(first, this.#scratch);
+    const end = window.lastAddressOf(last, this.#scratch);
+    this.#host.invalidateAt(hi, lo, end.hi, end.lo, -1);
   }
 
   /** The state after power-on: the default window, empty, and nothing stopped. */
