@@ -94,6 +94,8 @@ interface Slot {
   readonly resolved: ResolvedDevice;
   readonly device: Device;
   readonly stats: DmaStats;
+  /** What the platforms further up counted for it. */
+  readonly above: DmaStats[];
   readonly bypass: boolean;
   dma: DmaOps | null;
   driver: Driver | null;
@@ -436,6 +438,7 @@ export class Machine {
       resolved,
       device,
       stats: dmaStats(),
+      above: [],
       bypass,
       dma: null,
       driver: null,
@@ -492,6 +495,7 @@ export class Machine {
     for (const platform of platforms) {
       // What a platform further up does on behalf of the nearest one is no map of the driver's.
       const stats = platform === platforms.at(-1) ? slot.stats : dmaStats();
+      if (stats !== slot.stats) slot.above.push(stats);
       const { name } = this.#platforms.find((entry) => entry.platform === platform)!;
       ops = guarded(name, "dmaOps", () => platform.dmaOps({ ...context, stats, upstream: ops }));
       whole(name, "dmaOps", ops, "mapInto");
@@ -585,13 +589,13 @@ export class Machine {
       virtualTime: this.scheduler.now,
       wallTime: workloads.reduce((sum, workload) => sum + workload.wallTime, 0),
       tree: this.tree(),
-      devices: [...this.#slots.values()].map(({ resolved: { id, use }, device, stats, bypass }) => ({
+      devices: [...this.#slots.values()].map(({ resolved: { id, use }, device, stats, above, bypass }) => ({
         id,
         plugin: use.plugin.name,
         place: formatRequester(device.port.requester),
         requester: device.port.requester,
         bypass,
-        dma: stats,
+        dma: withAbove(stats, above),
         port: device.port.stats,
         counters: guarded(use.plugin.name, "counters", () => device.counters()),
       })),
@@ -614,4 +618,10 @@ export class Machine {
 /** Where the guest's heap begins: above the first MiB, or after the first page of a machine that is smaller. */
 function heapStart(memory: number): PhysAddr {
   return memory > 2 * HEAP_START ? HEAP_START : PAGE_SIZE;
+}
+
+/** A map counts once; what it costs counts wherever it is paid. */
+function withAbove(stats: DmaStats, above: DmaStats[]): DmaStats {
+  const sum = (of: "bounces" | "bouncedBytes" | "hypercalls") => above.reduce((all, one) => all + one[of], stats[of]);
+  return { ...stats, bounces: sum("bounces"), bouncedBytes: sum("bouncedBytes"), hypercalls: sum("hypercalls") };
 }

@@ -178,10 +178,10 @@ Deno.test("anything new at the top level is found", () => {
 });
 
 Deno.test("a kernel that has grown too large is found; tests, kit, command line and comments do not count", () => {
-  const long = "// said\n\nfirst();\n".repeat(4060);
+  const long = "// said\n\nfirst();\n".repeat(4100);
   const uncounted = { "core/bus_test.ts": long, "core/testing.ts": long, "core/cli/main.ts": long };
   assertEquals(complaints(rules.kernelStaysSmall, uncounted), []);
   assertEquals(complaints(rules.kernelStaysSmall, { "core/bus.ts": long }), [
-    "core/*.ts has 4061 lines of code, of at most 4060",
+    "core/*.ts has 4101 lines of code, of at most 4100",
   ]);
 });
