@@ -33,7 +33,7 @@ export interface ConformanceCase {
   run(): void;
 }
 
-/** How a platform differs from what the kit takes for granted. */
+/** How a platform differs from what the kit assumes. */
 export interface PlatformQuirks {
   /**
    * Cases that the platform is excused from, by id, each with the reason. The kit checks that each of them does fail: an
