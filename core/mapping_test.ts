@@ -228,3 +228,21 @@ Deno.test("copies are written back only by a lease that may write and is still l
   });
   assertEquals(ram.bytes[0x9000], 0);
 });
+
+Deno.test("a translator is told what a lease keeps, and that it has ended", () => {
+  const { context } = world().port.bus;
+  const told: string[] = [];
+  const bus = new Bus("kept", new Bridge(new MemoryTarget(context.space)), null, context);
+  bus.bridge.translate(context, () => ({
+    name: "keeper",
+    translate: (_tx, out) => (out.set(0, 0x9000, 12, 3), BusStatus.OK),
+    leased(hi, lo, length, access, lease) {
+      told.push(`${hi} ${lo.toString(16)} ${length} ${access}`);
+      lease.whenEnded(() => told.push("ended"));
+    },
+  }));
+  const held = lease(bus.attach("dev", 24), 0x1ff0n, 0x20);
+  assertEquals(told, ["0 1ff0 16 3", "0 2000 16 3"]);
+  held.release();
+  assertEquals(told.slice(2), ["ended", "ended"]);
+});

@@ -1,7 +1,8 @@
-import { assert, assertEquals } from "@std/assert";
-import { Access, BusStatus, Direction, DmaHandle } from "@iova/core";
-import { checkVectors } from "@iova/fields/testing";
-import { toHex } from "@iova/fields/testing";
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { Access, BusStatus, Direction, DmaHandle, InputError } from "@iova/core";
+import { testPlatform } from "@iova/core/testing";
+import { checkVectors, toHex } from "@iova/fields/testing";
+import xenGrant from "./mod.ts";
 import { GrantAddress } from "./layout.ts";
 import { GrantWorld } from "./testdata/world.ts";
 import address from "./vectors/grant_dma_address.json" with { type: "json" };
@@ -255,4 +256,14 @@ Deno.test("on Arm a guest that asks for version 2 gets version 1", () => {
   const at = new GrantWorld({ version: 2, arch: "arm" });
   at.device.dma.mapSingle(PAGE, 64, TO_DEVICE);
   assertEquals([at.table.version, at.entry(8)], [1, "0500000045230100"]);
+});
+
+Deno.test("guest and backend must be two domains, and the platform must be the uppermost", () => {
+  const same = assertThrows(() => new GrantWorld({ backendDomain: 1 }), InputError);
+  assertEquals(
+    same.message,
+    "test: platform.with.backendDomain: found domain 1 for guest and backend, expected two domains",
+  );
+  const above = testPlatform(xenGrant);
+  assertThrows(() => testPlatform(xenGrant, { below: above }).device(), InputError, "xen-grant below another platform");
 });

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { MachineServices } from "@iova/core";
+import { InputError, type MachineServices } from "@iova/core";
 import {
   type Domain,
   FlatFrames,
@@ -46,10 +46,17 @@ export class XenMachine implements BackendDirectory {
     this.#nextDomain = backendDomain;
     this.spend = (nanoseconds) => scheduler.spend(nanoseconds);
     const frames = new FlatFrames(space, guestDomain);
-    this.hypervisor = hypervisorOf(
-      services,
-      () => new Hypervisor({ space, frames, maxVersion: arch === "arm" ? 1 : 2 }),
-    );
+    const maxVersion = arch === "arm" ? 1 : 2;
+    this.hypervisor = hypervisorOf(services, () => new Hypervisor({ space, frames, maxVersion }));
+    if (!(this.hypervisor.frames instanceof FlatFrames)) {
+      const { file, path } = services.where;
+      throw new InputError({
+        file,
+        path,
+        found: "an auto-translated guest",
+        expected: "one kind of guest in a machine",
+      });
+    }
     const known = this.hypervisor.domain(guestDomain);
     this.guest = known ??
       this.hypervisor.createDomain({ id: guestDomain, kind: "hvm", arch, maxGrantFrames, maxMaptrackFrames });

@@ -53,6 +53,10 @@ export class PvMachine {
     const first = options.outer ? 0 : Math.floor(options.machineBase / PAGE_SIZE);
     this.map = new MachineMap(space, first, pfns.length + Math.ceil(options.spare / PAGE_SIZE));
     this.hypervisor = hypervisorOf(services, () => new Hypervisor({ space, frames: this.map }));
+    if (this.hypervisor.frames !== this.map) {
+      const { file, path } = services.where;
+      throw new InputError({ file, path, found: "a PV guest", expected: "one kind of guest in a machine" });
+    }
     this.guest = this.hypervisor.createDomain({ id: options.outer ? 0 : 1, kind: "pv" });
     this.#maxOrder = options.outer ? DOM0_MAX_ORDER : DOMU_MAX_ORDER;
     const mfns = machineFrames(options.order, first, pfns.length, services.random);
