@@ -119,7 +119,8 @@ export class AddressTranslationCache implements AtsEndpoint, BusTarget {
     const answer = () => this.#service.invalidateCompletion(requester, (1 << tag) >>> 0, 1);
     if (misbehaviour === "ignore") return answer();
     this.#drop(range);
-    bus.context.leases.invalidate(this, range, () => {
+    const [first, last] = [new DmaHandle().set(range.first), new DmaHandle().set(range.last)];
+    bus.context.leases.invalidate(this, first.hi, first.lo, last.hi, last.lo, -1, () => {
       if (misbehaviour === "late") bus.context.scheduler.after(delay, answer);
       else if (misbehaviour !== "silent") answer();
     });

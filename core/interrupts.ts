@@ -17,7 +17,6 @@ export const MESSAGE_DOORBELL_SIZE = 0x10_0000;
 
 class Source {
   pending = false;
-  raised = 0;
   readonly deliver = () => {
     this.pending = false;
     this.handler();
@@ -55,7 +54,6 @@ export class Interrupts implements RegisterBlock {
     const source = this.#sources[data];
     if (source === undefined) return;
     this.count++;
-    source.raised++;
     if (source.pending) return;
     source.pending = true;
     this.#scheduler.post(source.deliver);

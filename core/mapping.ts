@@ -12,7 +12,7 @@
  */
 
 import { compareHalves, DmaHandle, toDmaAddr, toNumber } from "./address.ts";
-import type { Access, Invalidation } from "./bus_translator.ts";
+import type { Access } from "./bus_translator.ts";
 import type { Scheduler } from "./clock.ts";
 
 /** A range of bus addresses to lease; the address as signed halves. */
@@ -264,8 +264,6 @@ export class LeaseTable {
   /** Live leases. */
   readonly leases: Set<Lease> = new Set();
   #indexes = new WeakMap<object, PassageIndex>();
-  readonly #first = new DmaHandle();
-  readonly #last = new DmaHandle();
   readonly #scheduler: Scheduler;
 
   /** A table whose deadlines run on `scheduler`; `warn` logs a time-out or a kept view. */
@@ -293,15 +291,11 @@ export class LeaseTable {
     for (const passage of lease.passages) this.#indexes.get(passage.stage)?.remove(passage);
   }
 
-  /** Ends every lease over `range` of `stage` as the policy says; `done` runs once nothing old can be written. */
-  invalidate(stage: object, range: Invalidation, done?: () => void): void {
-    const first = this.#first.set(range.first);
-    const last = this.#last.set(range.last);
-    this.invalidateAt(stage, first.hi, first.lo, last.hi, last.lo, range.requester ?? -1, done);
-  }
-
-  /** {@linkcode LeaseTable.invalidate} on halves; allocates nothing unless a lease is hit. `requester` −1: every one. */
-  invalidateAt(
+  /**
+   * Ends every lease over a range of `stage` as the policy says: first and last byte (inclusive) as signed halves, of one
+   * requester or of every one (−1). `done` runs once nothing old can be written. Allocates only if a lease is hit.
+   */
+  invalidate(
     stage: object,
     firstHi: number,
     firstLo: number,
