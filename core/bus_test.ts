@@ -455,3 +455,21 @@ Deno.test("an access past 2^64 does not come round to address 0", () => {
   assertEquals(port.write(2n ** 64n - 2n, bytes("abcd")), BusStatus.UNSUPPORTED_REQUEST);
   assertEquals([port.write(2n ** 64n - 2n, bytes("ab")), ram.bytes[4095], ram.bytes[0]], [BusStatus.OK, 98, 0]);
 });
+
+Deno.test("a port counts accesses and bytes, once each, whichever form they come in", () => {
+  const { root } = world();
+  const port = root.attach("dev", 8);
+  port.read(0x1000n, new Uint8Array(16));
+  port.write(0x1000n, new Uint8Array(32));
+  port.visit(0, 0x1000, 64, Access.READ, { piece() {} });
+  port.visit(0, 0x1000, 128, Access.WRITE, { piece() {} });
+  port.write32(0, 0x1000, 1);
+  assertEquals({ ...port.stats }, {
+    reads: 2,
+    writes: 3,
+    bytesRead: 80,
+    bytesWritten: 164,
+    translations: 0,
+    faults: 0,
+  });
+});
