@@ -24,8 +24,8 @@ import {
   type ResolvedWorkload,
   resolveMachine,
   resolvePath,
-} from "./loader.ts";
-import { type Manifest, type Use, validateManifest } from "./manifest.ts";
+} from "./manifest/loader.ts";
+import { type Manifest, type Use, validateManifest } from "./manifest/manifest.ts";
 import { machineTree } from "./machine_tree.ts";
 import { LeaseTable } from "./mapping.ts";
 import { addMachineRam, AddressSpace, IoSpace, type RegisterBlock } from "./memory.ts";

@@ -16,7 +16,7 @@ import {
   type WorkloadContext,
   type WorkloadResult,
 } from "./plugin.ts";
-import type { ResolvedBridge, ResolvedDevice, ResolvedMachine, ResolvedUse } from "./resolved.ts";
+import type { ResolvedBridge, ResolvedDevice, ResolvedMachine, ResolvedUse } from "./manifest/resolved.ts";
 import type { Plugin } from "./plugin.ts";
 
 /** Bus address = parent's address + distance, on both halves; composes with what is above. */

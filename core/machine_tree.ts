@@ -7,7 +7,7 @@
 import { formatSize } from "./address.ts";
 import type { Device } from "./plugin.ts";
 import { formatRequester, type TreeNode } from "./report.ts";
-import type { ResolvedBridge, ResolvedDevice, ResolvedMachine } from "./resolved.ts";
+import type { ResolvedBridge, ResolvedDevice, ResolvedMachine } from "./manifest/resolved.ts";
 
 /** What the tree says of a device. */
 interface Plugged {

@@ -13,6 +13,7 @@ import type { EventStream } from "./events.ts";
 import type { Interrupts } from "./interrupts.ts";
 import type { AddressSpace, IoSpace, RegisterBlock } from "./memory.ts";
 import type { OptionSchema, OptionsOf } from "./options.ts";
+import type { LoadOptions } from "./machine.ts";
 import type { DevicePort, GuestPort, HypercallRegisters } from "./ports.ts";
 import type { PhysAddr } from "./address.ts";
 
@@ -159,8 +160,8 @@ export interface Driver {
 
 /** A device plugin: two halves that meet only in registers, rings and descriptors. */
 export interface DevicePlugin<S extends OptionSchema = OptionSchema> extends PluginHead<"device", S> {
-  /** The bus plugin that it plugs into; the default root bus of a manifest that gives none. */
-  readonly bus: string;
+  /** The bus plugins that it plugs into; the first is the root bus of a manifest that gives none. */
+  readonly bus: string | readonly string[];
   /**
    * Whether, with these options, the device puts physical addresses on its bus and so passes every platform untranslated;
    * fixed when it is plugged in. Absent: it uses bus addresses, as hardware does.
@@ -238,9 +239,41 @@ export interface WorkloadPlugin<S extends OptionSchema = OptionSchema> extends P
   run(context: WorkloadContext, options: OptionsOf<S>): Promise<WorkloadResult>;
 }
 
+/** What a door's command was given. */
+export interface DoorContext {
+  /** What follows the command: a manifest's path, as a rule. */
+  readonly names: readonly string[];
+  /** How to load the manifest's machine: what `--set`, `--seed`, `--platform` and `--trace` ask for. */
+  readonly load: LoadOptions;
+  /** Whether results are wanted as one JSON document. */
+  readonly json: boolean;
+  /** Whether nothing but errors is to be printed. */
+  readonly quiet: boolean;
+}
+
+/**
+ * A door plugin: a command that connects a machine, or a half of one, with a program outside. Its options become flags of
+ * the command line: `pollTime` is `--poll-time`, and a boolean, whose default must be false, takes no value.
+ */
+export interface DoorPlugin<S extends OptionSchema = OptionSchema> extends PluginHead<"door", S> {
+  /** The word on the command line: `serve`. */
+  readonly command: string;
+  /** What follows it: `<manifest>`. */
+  readonly usage: string;
+  /** How many names may follow, the least and the most. Absent: exactly one. */
+  readonly names?: readonly [least: number, most: number];
+  /** More for its help: the permissions that it needs. */
+  readonly about: string;
+  /** Does it. @returns the exit code: 0 all was well, 1 it was not, 2 bad input. */
+  run(context: DoorContext, options: OptionsOf<S>): Promise<number>;
+}
+
 /** Any plugin that a manifest can name. */
 // deno-lint-ignore no-explicit-any
-export type Plugin = PlatformPlugin<any> | BusPlugin<any> | DevicePlugin<any> | CheckPlugin<any> | WorkloadPlugin<any>;
+export type Part = PlatformPlugin<any> | BusPlugin<any> | DevicePlugin<any> | CheckPlugin<any> | WorkloadPlugin<any>;
+/** Any plugin. */
+// deno-lint-ignore no-explicit-any
+export type Plugin = Part | DoorPlugin<any>;
 /** The kinds of plugin. */
 export type PluginKind = Plugin["kind"];
 /** The plugin type of a kind. */
@@ -264,5 +297,9 @@ export function defineCheck<const S extends OptionSchema>(plugin: CheckPlugin<S>
 }
 /** Gives a workload plugin its option types. */
 export function defineWorkload<const S extends OptionSchema>(plugin: WorkloadPlugin<S>): WorkloadPlugin<S> {
+  return plugin;
+}
+/** Gives a door plugin its option types. */
+export function defineDoor<const S extends OptionSchema>(plugin: DoorPlugin<S>): DoorPlugin<S> {
   return plugin;
 }

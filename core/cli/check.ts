@@ -5,7 +5,7 @@
  */
 
 import { formatSize } from "../address.ts";
-import type { ResolvedBridge, ResolvedDevice, ResolvedMachine, ResolvedUse } from "../loader.ts";
+import type { ResolvedBridge, ResolvedDevice, ResolvedMachine, ResolvedUse } from "../manifest/loader.ts";
 import { resolveSource } from "../machine.ts";
 import type { Plugin } from "../plugin.ts";
 import type { TreeNode } from "../report.ts";

@@ -5,7 +5,7 @@
  */
 
 import { InputError, PluginError } from "../errors.ts";
-import { isPermissionError } from "../plugin_loader.ts";
+import { isPermissionError } from "../manifest/plugin_loader.ts";
 
 /** Exit codes. */
 export const Exit = {
@@ -48,7 +48,8 @@ function explainPermission({ message }: Error): string {
   if (match === null) return message;
   const [, permission, quoted, plain] = match;
   const what = quoted ?? plain.replace(/,$/, "");
-  return `no permission to ${VERBS[permission] ?? "use"} ${what}; run deno with --allow-${permission}=${what}`;
+  const named = permission === "ffi" ? "" : `=${what}`; // a library that is found by its name cannot be allowed by it
+  return `no permission to ${VERBS[permission] ?? "use"} ${what}; run deno with --allow-${permission}${named}`;
 }
 
 const VERBS: Readonly<Record<string, string>> = {
@@ -58,6 +59,7 @@ const VERBS: Readonly<Record<string, string>> = {
   net: "connect to",
   env: "read the environment variable",
   import: "import from",
+  ffi: "call functions of",
 };
 
 /** The stack of an error and of everything behind it. */

@@ -22,7 +22,7 @@ function columns(rows: readonly (readonly [string, string])[]): string {
 }
 
 /** What `help` prints. */
-export function overview(commands: Readonly<Record<string, CommandEntry>>): string {
+export function overview(commands: Readonly<Record<string, Pick<CommandEntry, "summary">>>): string {
   const rows = Object.entries(commands).map(([name, { summary }]) => [name, summary] as const);
   return [
     "iova: a workbench for DMA. A manifest describes a machine; running it shows every byte that moves.",

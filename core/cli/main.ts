@@ -47,34 +47,39 @@ async function dispatch(args: readonly string[]): Promise<number> {
   const [name, ...rest] = args;
   if (name === undefined || name === "help" || name === "--help" || name === "-h") return await help(rest[0]);
   if (name === "--version" || name === "-V") return await version();
-  const entry = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
-  if (entry === undefined) throw unknownCommand(name);
-  const { command } = await entry.load();
+  const { command } = await find(name);
   const parsed = readArguments(rest, command.options);
   if (parsed.flag("help")) return await help(name);
   checkNames(name, command, parsed.names);
   return await command.run(parsed);
 }
 
-function unknownCommand(name: string): InputError {
-  const known = [...Object.keys(COMMANDS), "help", "--version"];
+/** A command of the kernel's, or of a door. @throws {InputError} when there is neither. */
+async function find(name: string): Promise<{ summary: string; command: Command }> {
+  if (Object.hasOwn(COMMANDS, name)) return { ...COMMANDS[name], ...await COMMANDS[name].load() };
+  const doors = name.startsWith("-") ? {} : await allDoors();
+  if (Object.hasOwn(doors, name)) return doors[name];
+  const known = [...Object.keys(COMMANDS), ...Object.keys(doors), "help", "--version"];
   const found = `unknown ${name.startsWith("-") ? "option" : "command"} "${name}"`;
-  return new InputError({
-    file: "command line",
-    found,
-    expected: `one of ${known.join(", ")}`,
-    nearest: nearest(name, known),
-  });
+  const expected = `one of ${known.join(", ")}`;
+  throw new InputError({ file: "command line", found, expected, nearest: nearest(name, known) });
 }
 
+/** What doors bring; nothing when Deno may not look into the plugin folders, so that help needs no permission. */
+async function allDoors(): Promise<Record<string, { summary: string; command: Command }>> {
+  const { doorCommands } = await import("./door.ts");
+  return Deno.permissions.querySync({ name: "read", path: DOORS }).state === "granted" ? await doorCommands() : {};
+}
+
+const DOORS = new URL("../../plugins/doors/", import.meta.url);
+
 async function help(name: string | undefined): Promise<number> {
-  if (name !== undefined && !Object.hasOwn(COMMANDS, name)) throw unknownCommand(name);
   const { commandHelp, overview } = await import("./help.ts");
-  console.log(
-    name === undefined
-      ? overview(COMMANDS)
-      : commandHelp(name, COMMANDS[name].summary, (await COMMANDS[name].load()).command),
-  );
+  if (name === undefined) console.log(overview({ ...COMMANDS, ...await allDoors() }));
+  else {
+    const { summary, command } = await find(name);
+    console.log(commandHelp(name, summary, command));
+  }
   return Exit.OK;
 }
 

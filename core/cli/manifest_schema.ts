@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type Field, MANIFEST, type Shape } from "../manifest_shape.ts";
+import { type Field, MANIFEST, type Shape } from "../manifest/shape.ts";
 import { optionsJsonSchema } from "../options.ts";
 import type { Plugin } from "../plugin.ts";
 

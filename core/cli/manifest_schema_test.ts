@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { bundledPlugins } from "../loader.ts";
+import { bundledPlugins } from "../manifest/loader.ts";
 import plain from "../testdata/plain_platform.ts";
 import slot from "../testdata/slot_device.ts";
 import { toJson } from "./json.ts";

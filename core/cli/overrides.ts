@@ -1,10 +1,11 @@
 /**
- * `--set path=value`.
+ * What the command line says instead of the manifest: `--set path=value`, `--seed N`, `--platform name`.
  *
  * @module
  */
 
 import { InputError } from "../errors.ts";
+import { fileUrl } from "../paths.ts";
 import type { Arguments } from "./command.ts";
 
 /** Every `--set`, in order. @throws {InputError} when one is not `path=value`. */
@@ -23,4 +24,15 @@ function readValue(text: string): unknown {
   } catch {
     return text;
   }
+}
+
+/** On a command line a path is relative to the current folder, not to the manifest. */
+export function fromHere(use: string): string {
+  return /^\.{0,2}[\\/]/.test(use) ? fileUrl(use).href : use;
+}
+
+/** A seed as it is written on the command line. @throws {InputError} when it is no whole number. */
+export function readSeed(text: string): number {
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  throw new InputError({ file: "--seed", found: `"${text}"`, expected: "a whole number" });
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { bundledPlugins, resolvePlugin } from "../loader.ts";
+import { bundledPlugins, resolvePlugin } from "../manifest/loader.ts";
 import { optionsJsonSchema, type OptionSpec } from "../options.ts";
 import type { Plugin } from "../plugin.ts";
 import type { Arguments, Command } from "./command.ts";
@@ -66,7 +66,8 @@ export function pluginText(plugin: Plugin, style: Style): string {
 }
 
 function placeText(plugin: Plugin): string {
-  if (plugin.kind === "device") return `, plugs into the ${plugin.bus} bus`;
+  if (plugin.kind === "device") return `, plugs into the ${[plugin.bus].flat().join(" or ")} bus`;
+  if (plugin.kind === "door") return `, opened with the command ${plugin.command}`;
   if (plugin.kind === "workload") {
     return plugin.drives === undefined ? ", needs no device" : `, drives a ${plugin.drives} device`;
   }

@@ -5,16 +5,15 @@
  */
 
 import { InputError, PluginError } from "../errors.ts";
-import { readManifest } from "../loader.ts";
+import { readManifest } from "../manifest/loader.ts";
 import { loadMachine, type LoadOptions, type Machine } from "../machine.ts";
-import { fileUrl } from "../paths.ts";
-import { resolvePlugin } from "../plugin_loader.ts";
+import { resolvePlugin } from "../manifest/plugin_loader.ts";
 import type { MachineReport } from "../report.ts";
 import type { Arguments, Command } from "./command.ts";
 import type { Run } from "./compare.ts";
 import { Exit, explain, StalledError } from "./failure.ts";
 import { toJson } from "./json.ts";
-import { readOverrides } from "./overrides.ts";
+import { fromHere, readOverrides, readSeed } from "./overrides.ts";
 import { Progress } from "./progress.ts";
 import { machineText, resultText } from "./report_text.ts";
 import { styleFor } from "./style.ts";
@@ -84,17 +83,9 @@ function planRuns(args: Arguments): Plan[] {
   );
 }
 
-/** On a command line a path is relative to the current folder, not to the manifest. */
-function fromHere(use: string): string {
-  return /^\.{0,2}[\\/]/.test(use) ? fileUrl(use).href : use;
-}
-
 function readLoadOptions(args: Arguments): LoadOptions {
   const seed = args.value("seed");
-  if (seed !== undefined && !/^\d{1,15}$/.test(seed)) {
-    throw new InputError({ file: "--seed", found: `"${seed}"`, expected: "a whole number" });
-  }
-  return { set: readOverrides(args), ...(seed !== undefined && { seed: Number(seed) }) };
+  return { set: readOverrides(args), ...(seed !== undefined && { seed: readSeed(seed) }) };
 }
 
 /** What no run could recover from is said before the first one: a manifest or platform that is not there. */

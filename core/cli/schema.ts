@@ -4,7 +4,7 @@
  * @module
  */
 
-import { bundledPlugins } from "../loader.ts";
+import { bundledPlugins } from "../manifest/loader.ts";
 import type { Command } from "./command.ts";
 import { Exit } from "./failure.ts";
 import { toJson } from "./json.ts";

@@ -6,7 +6,7 @@
 
 import { InputError } from "../errors.ts";
 import type { EventListener } from "../events.ts";
-import { isPermissionError } from "../plugin_loader.ts";
+import { isPermissionError } from "../manifest/plugin_loader.ts";
 
 const BUFFER_CHARACTERS = 1 << 16;
 

@@ -10,9 +10,9 @@
  * @module
  */
 
-import { describeValue } from "./options.ts";
-import { unknownWord, wrong } from "./complaints.ts";
-import { type Field, MANIFEST, type Shape } from "./manifest_shape.ts";
+import { describeValue } from "../options.ts";
+import { unknownWord, wrong } from "../complaints.ts";
+import { type Field, MANIFEST, type Shape } from "./shape.ts";
 
 /** A plugin by name or specifier, short or long form. */
 export type Use = string | UseEntry;

@@ -1,10 +1,10 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { InputError } from "./errors.ts";
+import { InputError } from "../errors.ts";
 import { readManifest, type ResolvedMachine, resolveMachine, resolvePath } from "./loader.ts";
 import { validateManifest } from "./manifest.ts";
-import { filePath } from "./paths.ts";
+import { filePath } from "../paths.ts";
 
-const HERE = filePath(new URL("testdata", import.meta.url));
+const HERE = filePath(new URL("../testdata", import.meta.url));
 
 function resolve(manifest: unknown): Promise<ResolvedMachine> {
   return resolveMachine(validateManifest(manifest, "m.json"), "m.json", HERE);
@@ -24,7 +24,7 @@ Deno.test("a JSON manifest is read with the folder that its paths are relative t
 });
 
 Deno.test("a manifest is also the default export of a module", async () => {
-  const { manifest, base } = await readManifest(new URL("testdata/machine.ts", import.meta.url));
+  const { manifest, base } = await readManifest(new URL("../testdata/machine.ts", import.meta.url));
   assertEquals(manifest, { name: "typed", memory: 32768, platform: PLAIN });
   assertEquals(base, HERE);
 });

@@ -1,21 +1,21 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { InputError } from "./errors.ts";
+import { InputError } from "../errors.ts";
 import type { Use } from "./manifest.ts";
-import { filePath } from "./paths.ts";
-import type { PluginKind } from "./plugin.ts";
+import { filePath } from "../paths.ts";
+import type { PluginKind } from "../plugin.ts";
 import { bundledPlugins, resolvePlugin } from "./plugin_loader.ts";
 
-const HERE = filePath(new URL("testdata/", import.meta.url));
+const HERE = filePath(new URL("../testdata/", import.meta.url));
 const WHERE = { file: "m.json", path: "platform.use" };
 
 async function complaint(use: Use, kind?: PluginKind): Promise<string> {
   const error = await assertRejects(() => resolvePlugin(use, WHERE, HERE, kind), InputError);
-  return error.message.replaceAll(import.meta.resolve("./testdata/"), "file:…/").replace(/^m\.json: /, "");
+  return error.message.replaceAll(import.meta.resolve("../testdata/"), "file:…/").replace(/^m\.json: /, "");
 }
 
 Deno.test("a plugin is found by a path relative to the manifest, and by URL", async () => {
   const byPath = await resolvePlugin("./plain_platform.ts", WHERE, HERE, "platform");
-  const byUrl = await resolvePlugin(import.meta.resolve("./testdata/plain_platform.ts"), WHERE, "/", "platform");
+  const byUrl = await resolvePlugin(import.meta.resolve("../testdata/plain_platform.ts"), WHERE, "/", "platform");
   assertEquals(byPath.name, "plain");
   assertEquals(byUrl === byPath, true);
 });
@@ -63,7 +63,7 @@ Deno.test("a plugin without its functions is refused", async () => {
 });
 
 async function sha256(name: string): Promise<string> {
-  const bytes = await Deno.readFile(new URL(`testdata/${name}`, import.meta.url));
+  const bytes = await Deno.readFile(new URL(`../testdata/${name}`, import.meta.url));
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
@@ -113,10 +113,10 @@ Deno.test("an unknown bundled name is refused with the nearest one", async () =>
 });
 
 Deno.test("every package of plugins that is no library is listed once, in the order of kinds", async () => {
-  const folders = [...Deno.readDirSync(new URL("../plugins/", import.meta.url))].map(({ name }) => name);
+  const folders = [...Deno.readDirSync(new URL("../../plugins/", import.meta.url))].map(({ name }) => name);
   const expected = folders.filter((folder) => folder !== "libraries").flatMap((folder) =>
-    [...Deno.readDirSync(new URL(`../plugins/${folder}/`, import.meta.url))].map(({ name }) => `${folder}/${name}`)
-  ).filter((path) => isModule(`../plugins/${path}/mod.ts`)).map((path) => path.split("/")[1]);
+    [...Deno.readDirSync(new URL(`../../plugins/${folder}/`, import.meta.url))].map(({ name }) => `${folder}/${name}`)
+  ).filter((path) => isModule(`../../plugins/${path}/mod.ts`)).map((path) => path.split("/")[1]);
   const plugins = await bundledPlugins();
   const names = plugins.map(({ name }) => name);
   for (const name of expected) assertEquals(names.filter((other) => other === name), [name]);
@@ -132,4 +132,4 @@ function isModule(path: string): boolean {
   }
 }
 
-const ORDER = ["platform", "bus", "device", "check", "workload"];
+const ORDER = ["platform", "bus", "device", "check", "workload", "door"];

@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { InputError } from "./errors.ts";
+import { InputError } from "../errors.ts";
 import { parseJsonText } from "./json_text.ts";
 
 function complaint(text: string): string {

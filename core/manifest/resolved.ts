@@ -5,7 +5,7 @@
  */
 
 import type { Manifest } from "./manifest.ts";
-import type { BusPlugin, CheckPlugin, DevicePlugin, PlatformPlugin, Plugin, WorkloadPlugin } from "./plugin.ts";
+import type { BusPlugin, CheckPlugin, DevicePlugin, PlatformPlugin, Plugin, WorkloadPlugin } from "../plugin.ts";
 
 /** A plugin that a manifest names, imported, with its options read. */
 export interface ResolvedUse<P extends Plugin> {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { InputError } from "./errors.ts";
+import { InputError } from "../errors.ts";
 
 /** Parses JSON text. @throws {InputError} naming `file`, line and column (both from 1). */
 export function parseJsonText(text: string, file: string): unknown {

@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { InputError } from "./errors.ts";
+import { InputError } from "../errors.ts";
 import { type Manifest, validateManifest } from "./manifest.ts";
 
 function complaint(manifest: unknown): string {

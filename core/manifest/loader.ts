@@ -5,12 +5,12 @@
  * @module
  */
 
-import { wrong } from "./complaints.ts";
+import { wrong } from "../complaints.ts";
 import { parseJsonText } from "./json_text.ts";
 import type { BridgeEntry, Manifest, Use } from "./manifest.ts";
-import { parseDuration, parseSize, readOptions } from "./options.ts";
-import { filePath, fileUrl } from "./paths.ts";
-import type { BusPlugin, PluginKind, PluginOf } from "./plugin.ts";
+import { parseDuration, parseSize, readOptions } from "../options.ts";
+import { filePath, fileUrl } from "../paths.ts";
+import type { BusPlugin, PluginKind, PluginOf } from "../plugin.ts";
 import { isPermissionError, resolvePlugin, useEntry } from "./plugin_loader.ts";
 import type { ResolvedBridge, ResolvedDevice, ResolvedMachine, ResolvedUse, ResolvedWorkload } from "./resolved.ts";
 
@@ -171,14 +171,15 @@ class Resolver {
   /** The root bus: what the manifest names, otherwise what the first device plugs into; every device must fit. */
   async bus(devices: readonly ResolvedDevice[]): Promise<ResolvedUse<BusPlugin> | undefined> {
     const { bus } = this.manifest;
-    const use = bus?.use ?? devices[0]?.use.plugin.bus;
+    const use = bus?.use ?? [devices[0]?.use.plugin.bus].flat()[0];
     if (use === undefined) return this.#noBus();
     const resolved = await this.use({ ...bus, use }, "bus", "bus");
     for (const { use: { plugin, path } } of devices) {
-      if (plugin.bus === resolved.plugin.name || plugin.bus === resolved.specifier) continue;
+      const buses = [plugin.bus].flat();
+      if (buses.includes(resolved.plugin.name) || buses.includes(resolved.specifier)) continue;
       throw wrong(
         { file: this.file, path: `${path}.use` },
-        `"${plugin.name}", which plugs into a "${plugin.bus}" bus`,
+        `"${plugin.name}", which plugs into a "${buses.join('" or "')}" bus`,
         `a device for this machine's "${resolved.plugin.name}" bus`,
       );
     }

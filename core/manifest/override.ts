@@ -4,10 +4,10 @@
  * @module
  */
 
-import { unknownWord, wrong } from "./complaints.ts";
-import { type InputError, nearest } from "./errors.ts";
-import { type Field, MANIFEST, type Shape } from "./manifest_shape.ts";
-import { describeValue } from "./options.ts";
+import { unknownWord, wrong } from "../complaints.ts";
+import { type InputError, nearest } from "../errors.ts";
+import { type Field, MANIFEST, type Shape } from "./shape.ts";
+import { describeValue } from "../options.ts";
 
 const OPTION = "--set";
 

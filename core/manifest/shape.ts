@@ -4,9 +4,9 @@
  * @module
  */
 
-import { option, type OptionSpec, parseSize } from "./options.ts";
-import { PAGE_SIZE } from "./address.ts";
-import type { PluginKind } from "./plugin.ts";
+import { option, type OptionSpec, parseSize } from "../options.ts";
+import { PAGE_SIZE } from "../address.ts";
+import type { PluginKind } from "../plugin.ts";
 
 /** An object of a manifest. */
 export interface Shape {

@@ -4,12 +4,12 @@
  * @module
  */
 
-import { describeValue } from "./options.ts";
-import { wrong } from "./complaints.ts";
-import { nearest } from "./errors.ts";
+import { describeValue } from "../options.ts";
+import { wrong } from "../complaints.ts";
+import { nearest } from "../errors.ts";
 import type { Use, UseEntry } from "./manifest.ts";
-import { fileUrl } from "./paths.ts";
-import { API_VERSION, type Plugin, type PluginKind, type PluginOf } from "./plugin.ts";
+import { fileUrl } from "../paths.ts";
+import { API_VERSION, type DoorPlugin, type Plugin, type PluginKind, type PluginOf } from "../plugin.ts";
 
 /** Where a plugin is named, for messages. */
 interface Where {
@@ -24,6 +24,7 @@ const FUNCTIONS: Readonly<Record<PluginKind, readonly string[]>> = {
   device: ["create", "driver"],
   check: ["create"],
   workload: ["run"],
+  door: ["run"],
 };
 
 /** The kinds of plugin, in the order in which lists show them. */
@@ -146,9 +147,17 @@ function contractMistake(plugin: Record<string, unknown>): [found: string, expec
   for (const name of FUNCTIONS[plugin.kind as PluginKind]) {
     if (typeof plugin[name] !== "function") return [`without ${name}()`, `what a ${plugin.kind} plugin has`];
   }
-  if (plugin.kind === "device" && typeof plugin.bus !== "string") {
+  if (plugin.kind === "device" && ![plugin.bus].flat().every((bus) => typeof bus === "string")) {
     return ["without a bus", "the bus plugin that it plugs into"];
   }
+  if (plugin.kind === "door" && typeof plugin.command !== "string") return ["without a command", "its word"];
+}
+
+/** The bundled doors: only their folders are looked into, so that a command does not wait for every other plugin. */
+export async function doorPlugins(): Promise<DoorPlugin[]> {
+  const folders = pluginFolders().filter(({ url }) => url.pathname.includes("/plugins/doors/"));
+  const where = { file: "command line", path: "" };
+  return await Promise.all(folders.map(({ name }) => resolvePlugin(name, where, "", "door")));
 }
 
 interface PluginFolder {
@@ -158,7 +167,7 @@ interface PluginFolder {
 
 /** The packages `plugins/<group>/<name>` beside the kernel; none when the kernel was not loaded from files. */
 function pluginFolders(): PluginFolder[] {
-  const root = new URL("../plugins/", import.meta.url);
+  const root = new URL("../../plugins/", import.meta.url);
   if (root.protocol !== "file:") return [];
   return subfolders(root).flatMap(({ url }) => subfolders(url)).filter(isPackage);
 }
