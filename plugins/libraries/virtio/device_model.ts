@@ -22,6 +22,8 @@ export const Outcome = {
   BROKEN: 2,
   /** The model keeps the chain's id and calls {@linkcode VirtioDevice.complete} later. */
   LATER: 3,
+  /** Not now: the chain stays in its ring and comes again from its start after a {@linkcode VirtioDevice.kick}. */
+  WAIT: 4,
 } as const;
 /** One of {@linkcode Outcome}'s values. */
 export type Outcome = typeof Outcome[keyof typeof Outcome];
@@ -42,6 +44,12 @@ export interface VirtioModel {
   configWritten?(offset: number, value: number): void;
   /** Works on a chain; it is only lent for the call. Must not throw, whatever the guest wrote. */
   request(queue: number, chain: Chain): Outcome;
+  /**
+   * Queue `index` may have chains now. True: the model draws chains of this queue itself, with
+   * {@linkcode VirtioDevice.take}, when it has a use for them. Absent or false: chains come to
+   * {@linkcode VirtioModel.request}.
+   */
+  available?(index: number): boolean;
   /** Why the last chain was {@linkcode Outcome.BROKEN}, for reports. Absent: nothing more is known. */
   readonly problem?: string;
   /** The device was reset. Absent: there is no state. */
@@ -80,6 +88,8 @@ export interface VirtioDeviceOptions {
 
 /** Chains that one turn of a queue works on before others get theirs. */
 const CHAINS_PER_TURN = 64;
+/** Beside the values of {@linkcode Pop}: the model waits. */
+const WAITING = -1;
 
 /** One queue as its registers show it. */
 export class VirtioQueue implements RingAddresses {
@@ -260,6 +270,34 @@ export class VirtioDevice {
     this.#publish(queue, queue.ring);
   }
 
+  /**
+   * Takes the next chain of a queue that the model draws from, and keeps its place in the queue's order. `EMPTY` asks the
+   * driver for a kick, `PENDING` parks, `BROKEN` has broken the device: `available` is called when there may be more.
+   */
+  take(index: number, chain: Chain): Pop {
+    const queue = this.queues[index];
+    const { ring } = queue;
+    if (!this.#live || ring === null) return Pop.EMPTY;
+    if (queue.parked) return Pop.PENDING;
+    let found = ring.pop(chain);
+    if (found === Pop.EMPTY) {
+      found = ring.wantKicks(true);
+      if (found === Pop.CHAIN) found = ring.pop(chain);
+    }
+    if (found === Pop.PENDING) this.#park(queue);
+    else if (found === Pop.BROKEN) this.needsReset(ring.fault);
+    return found;
+  }
+
+  /** Notes that a chain that was taken is done. All that is noted before the queue's next turn is published at once. */
+  finish(index: number, id: number, written: number): void {
+    const queue = this.queues[index];
+    if (!this.#live || queue.ring === null) return;
+    queue.ring.push(id, written);
+    this.completed++;
+    this.#schedule(queue);
+  }
+
   /** The device is broken: every queue stops until a reset (virtio 1.4 §2.1.2). */
   needsReset(reason: string): void {
     if ((this.#status & Status.DEVICE_NEEDS_RESET) !== 0) return;
@@ -320,19 +358,20 @@ export class VirtioDevice {
     const { ring } = queue;
     if (!this.#live || ring === null || queue.parked) return;
     if (ring.unpublished > 0 && !this.#publish(queue, ring)) return;
+    if (this.model.available?.(queue.index) === true) return;
     const found = this.#work(queue, ring);
     // A guest may aim a buffer, or an interrupt, at this device's own registers and reset it in the middle.
     if (queue.ring !== ring || !this.#publish(queue, ring) || queue.ring !== ring || !this.#live) return;
     this.#settle(queue, found === Pop.EMPTY ? ring.wantKicks(true) : found, ring);
   }
 
-  #settle(queue: VirtioQueue, found: Pop, ring: DeviceQueue): void {
+  #settle(queue: VirtioQueue, found: Pop | typeof WAITING, ring: DeviceQueue): void {
     if (found === Pop.CHAIN) this.#schedule(queue);
     else if (found === Pop.PENDING) this.#park(queue);
     else if (found === Pop.BROKEN) this.needsReset(ring.fault || this.model.problem || "malformed request");
   }
 
-  #work(queue: VirtioQueue, ring: DeviceQueue): Pop {
+  #work(queue: VirtioQueue, ring: DeviceQueue): Pop | typeof WAITING {
     const chain = this.#chain;
     for (let i = 0; i < CHAINS_PER_TURN; i++) {
       const found = ring.pop(chain);
@@ -344,6 +383,9 @@ export class VirtioDevice {
       } else if (outcome === Outcome.PENDING) {
         ring.unpop();
         return Pop.PENDING;
+      } else if (outcome === Outcome.WAIT) {
+        ring.unpop();
+        return WAITING;
       } else if (outcome === Outcome.BROKEN) {
         return Pop.BROKEN;
       }
