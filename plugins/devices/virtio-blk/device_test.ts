@@ -214,7 +214,7 @@ Deno.test("case 11: a table of more entries than the ring has breaks the device"
 Deno.test("case 12: a driver that declines bus addresses is refused", () => {
   const w = blkWorld({ start: false, features: [32] });
   assertEquals(w.driver.negotiate(), 0x03);
-  assertEquals(w.driver.transport.offered().value, 0x3_3000_0244n);
+  assertEquals(w.driver.transport.offered().value, 0x103_3000_0244n);
   const accepting = blkWorld({ start: false, features: [32, 33] });
   assertEquals(accepting.driver.negotiate(), 0x0b);
 });

@@ -4,33 +4,31 @@
  * @module
  */
 
-import { dmaBitMask, type DriverContext, GuestMemoryError } from "@iova/core";
+import { type DriverContext, Errno, GuestMemoryError } from "@iova/core";
 import {
   type Addressing,
-  DmaAddressing,
+  chooseAddressing,
+  type DriverAddressing,
   type DriverQueue,
   type DriverTransport,
   Feature,
   FeatureSet,
   negotiate,
-  PhysicalAddressing,
   placeSplit,
   resetDevice,
+  type RingFeatures,
+  ringFeatures,
   SplitDriverQueue,
   Status,
 } from "@iova/virtio";
 import { BLOCK_DEVICE, BlockConfig, BlockFeature } from "./layout.ts";
 
 /** What a person can choose about the driver. */
-export interface BlockDriverOptions {
+export interface BlockDriverOptions extends RingFeatures {
   /** Entries of the queue, if the device has as many. */
   readonly queueSize: number;
-  /** Takes INDIRECT_DESC when it is offered. */
-  readonly indirect: boolean;
-  /** Takes EVENT_IDX when it is offered. */
-  readonly eventIndex: boolean;
-  /** `physical`: accepts ACCESS_PLATFORM and uses CPU physical addresses all the same, as drivers did before 2016. */
-  readonly driverAddressing: "dma-api" | "physical";
+  /** Who makes addresses. */
+  readonly driverAddressing: DriverAddressing;
   /** Whether header, status and indirect table of a request are mapped once or, as Linux does, for every request. */
   readonly requestMemory: "coherent" | "streaming";
 }
@@ -47,6 +45,8 @@ export interface BlockSetup {
   readonly maxSegments: number;
 }
 
+/** What a legacy driver says of a ring that its 32 bits of page frame number do not reach. */
+const TOO_HIGH = "platform bug: a legacy virtio interface must not be used with rings above 16 TiB";
 const TWO32 = 4294967296;
 const SMALLEST_RING = 4096;
 
@@ -57,7 +57,7 @@ const SMALLEST_RING = 4096;
  * @throws {GuestMemoryError} when there is no memory for its ring.
  */
 export function setUp(transport: DriverTransport, context: DriverContext, options: BlockDriverOptions): BlockSetup {
-  const { guest, dma } = context;
+  const { guest } = context;
   if (transport.type !== BLOCK_DEVICE) throw new Error(`virtio device type ${transport.type} is no block device`);
   if (!resetDevice(transport, () => guest.relax())) throw new Error("the device does not finish its reset");
   const features = negotiate(transport, known(options));
@@ -65,9 +65,7 @@ export function setUp(transport: DriverTransport, context: DriverContext, option
     transport.writeStatus(transport.readStatus() | Status.FAILED);
     throw new Error("the device refuses every set of features that this driver knows");
   }
-  setMasks(context);
-  const platform = features.has(Feature.ACCESS_PLATFORM) && options.driverAddressing === "dma-api";
-  const addressing = platform ? new DmaAddressing(dma) : new PhysicalAddressing(guest.heap);
+  const addressing = chooseAddressing(context, features, options.driverAddressing);
   const queue = makeQueue(transport, context, options, features, addressing);
   const segments = features.has(BlockFeature.SEG_MAX) ? transport.readConfig(BlockConfig.at.seg_max, 4) : 1;
   const maxSegments = Math.max(1, Math.min(segments, queue.size - OVERHEAD));
@@ -77,23 +75,15 @@ export function setUp(transport: DriverTransport, context: DriverContext, option
 /** Descriptors of a request besides its data. */
 const OVERHEAD = 2;
 
-function known({ indirect, eventIndex }: BlockDriverOptions): FeatureSet {
+/** Every feature that this driver knows; ACCESS_PLATFORM it accepts whenever it is offered. */
+function known(options: BlockDriverOptions): FeatureSet {
   return new FeatureSet([
-    Feature.VERSION_1,
-    Feature.ACCESS_PLATFORM,
+    ...ringFeatures({ ...options, accessPlatform: true }),
     BlockFeature.SEG_MAX,
     BlockFeature.RO,
     BlockFeature.BLK_SIZE,
     BlockFeature.FLUSH,
-    ...(indirect ? [Feature.INDIRECT_DESC] : []),
-    ...(eventIndex ? [Feature.EVENT_IDX] : []),
   ]);
-}
-
-/** 64 bits, else 32, else go on with a warning: what Linux's virtio does. */
-function setMasks({ dma, warn }: DriverContext): void {
-  if (dma.setMaskAndCoherent(dmaBitMask(64)) === 0 || dma.setMaskAndCoherent(dmaBitMask(32)) === 0) return;
-  warn("dma-mask", "Failed to enable 64-bit or 32-bit DMA.  Trying to continue, but this might not work.");
 }
 
 function makeQueue(
@@ -117,9 +107,10 @@ function makeQueue(
       coherentTables: requestMemory === "coherent",
     });
     if (queue !== null) {
-      if (transport.enableQueue(0, size, queue.addresses)) return queue;
+      const refused = transport.enableQueue(0, size, queue.addresses);
+      if (refused === 0) return queue;
       queue.release();
-      throw new Error(`the device refuses a queue of ${size}`);
+      throw new Error(refused === -Errno.E2BIG ? TOO_HIGH : `the device refuses a queue of ${size}`);
     }
     // With little memory left a smaller ring will do, as on Linux.
     const { bytes } = placeSplit(size);

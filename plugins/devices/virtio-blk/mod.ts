@@ -15,7 +15,7 @@ import {
   option,
   type OptionsOf,
 } from "@iova/core";
-import { VirtioDevice, VirtioPciFunction, VirtioPciTransport } from "@iova/virtio";
+import { driverTransport, plugVirtio, usesPhysicalAddresses, VirtioDevice, virtioOptions } from "@iova/virtio";
 import { BlockModel } from "./device.ts";
 import { VirtioBlockDriver } from "./driver.ts";
 import { BLOCK_DEVICE } from "./layout.ts";
@@ -25,27 +25,14 @@ const options = {
   ram: option.size("The disk: memory of this size, lost at the end. Either this or `image`.", { min: 512 }),
   readOnly: option.boolean("Refuse writes.", { default: false }),
   queueSize: option.integer("Entries of the queue: a power of two.", { default: 128, min: 4, max: 1024 }),
-  indirect: option.boolean("Offer and use indirect descriptors.", { default: true }),
-  eventIndex: option.boolean("Offer and use event indices instead of flags to suppress notifications.", {
-    default: true,
-  }),
   serial: option.string("Serial number.", { default: "", maxLength: 20 }),
-  vectors: option.integer("MSI-X vectors; 0: an interrupt line.", { default: 2, min: 0, max: 2048 }),
-  accessPlatform: option.boolean(
-    "The device uses bus addresses (feature bit 33). False: physical addresses, whatever the platform says.",
-    { default: true },
-  ),
   requestMemory: option.choice(
     "Where a request's header, status and indirect table lie: in memory that is mapped once, or mapped for every " +
       "request, as Linux does.",
     ["coherent", "streaming"],
     { default: "coherent" },
   ),
-  driverAddressing: option.choice(
-    "`physical`: the driver sends physical addresses although the device expects bus addresses, a mistake to study.",
-    ["dma-api", "physical"],
-    { default: "dma-api" },
-  ),
+  ...virtioOptions,
 } as const;
 
 /** PCI class code: mass storage, SCSI controller (what QEMU gives a virtio disk). */
@@ -59,7 +46,7 @@ const virtioBlk: DevicePlugin = defineDevice({
   summary: "virtio block device on PCI, over a raw image or memory",
   options,
   bus: "pci",
-  physicallyAddressed: ({ accessPlatform }) => !accessPlatform,
+  physicallyAddressed: (given) => usesPhysicalAddresses(given),
   create(context, given) {
     checkQueueSize(context, given.queueSize);
     const backend = openMedium(context, given);
@@ -71,7 +58,7 @@ const virtioBlk: DevicePlugin = defineDevice({
     }
   },
   driver(context, given) {
-    return new VirtioBlockDriver(new VirtioPciTransport(context), context, given);
+    return new VirtioBlockDriver(driverTransport(context, given), context, given);
   },
 });
 
@@ -80,32 +67,30 @@ export default virtioBlk;
 type Given = OptionsOf<typeof options>;
 
 function plugIn(context: DeviceContext, given: Given, backend: BlockBackend) {
-  const { id, bus, at, scheduler, events } = context;
-  const { readOnly, queueSize, serial, indirect, eventIndex, accessPlatform, vectors } = given;
+  const { id, scheduler, events } = context;
+  const { readOnly, queueSize, serial, transport, vectors } = given;
   let model!: BlockModel;
-  const pci = new VirtioPciFunction({
-    id,
-    bus,
-    ...(at !== undefined && { at }),
+  const plug = plugVirtio(context, {
     type: BLOCK_DEVICE,
     classCode: CLASS_CODE,
+    transport,
     vectors,
     make(port) {
       model = new BlockModel({ id, port, backend, readOnly, queueSize, serial, events });
-      return new VirtioDevice({ id, port, scheduler, events, model, indirect, eventIndex, accessPlatform });
+      return new VirtioDevice({ ...given, id, port, scheduler, events, model });
     },
   });
   return {
-    port: pci.fn.port,
+    port: plug.port,
     counters: () => ({
       requests: model.requests,
       bytes: model.bytes,
       errors: model.errors,
       flushes: model.flushes,
-      breakdowns: pci.device.breakdowns,
+      breakdowns: plug.device.breakdowns,
     }),
-    reset: () => pci.powerOn(),
-    unplug: () => pci.fn.remove(),
+    reset: () => plug.powerOn(),
+    unplug: () => plug.remove(),
     stop: () => backend.close(),
   };
 }

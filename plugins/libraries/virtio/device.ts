@@ -4,6 +4,7 @@
  * @module
  */
 
+export * from "./device_attach.ts";
 export * from "./device_chain.ts";
 export * from "./device_model.ts";
 export * from "./device_pci.ts";

@@ -9,7 +9,7 @@ import type { DevicePort, EventStream, Scheduler } from "@iova/core";
 import { Chain } from "./device_chain.ts";
 import { type DeviceQueue, Pop, type RingAddresses, RingFault } from "./device_queue.ts";
 import { SplitDeviceQueue } from "./device_split.ts";
-import { Feature, FeatureSet, Status } from "./layout_features.ts";
+import { Feature, FeatureSet, type RingFeatures, ringFeatures, Status } from "./layout_features.ts";
 import { isRingSize } from "./layout_ring.ts";
 
 /** How a model ended its work on a chain. */
@@ -52,6 +52,8 @@ export interface VirtioModel {
   available?(index: number): boolean;
   /** Why the last chain was {@linkcode Outcome.BROKEN}, for reports. Absent: nothing more is known. */
   readonly problem?: string;
+  /** One queue was reset: chains that the model kept of it are forgotten. Absent: it keeps none. */
+  queueReset?(queue: number): void;
   /** The device was reset. Absent: there is no state. */
   reset?(): void;
 }
@@ -66,8 +68,8 @@ export interface DeviceTransport {
   reset(): void;
 }
 
-/** What a device is made with. */
-export interface VirtioDeviceOptions {
+/** What a device is made with, besides the ring and transport features that it offers. */
+export interface VirtioDeviceOptions extends RingFeatures {
   /** The manifest id, for reports. */
   readonly id: string;
   /** Its way onto the bus. */
@@ -78,12 +80,8 @@ export interface VirtioDeviceOptions {
   readonly events: EventStream;
   /** What the device does. */
   readonly model: VirtioModel;
-  /** Offers INDIRECT_DESC. Default true. */
-  readonly indirect?: boolean;
-  /** Offers EVENT_IDX. Default true. */
-  readonly eventIndex?: boolean;
-  /** Offers ACCESS_PLATFORM, and refuses a driver that declines it. Default true. */
-  readonly accessPlatform?: boolean;
+  /** Which implementation's manners it has where they differ from the specification. Default `spec`. */
+  readonly personality?: "spec" | "qemu";
 }
 
 /** Chains that one turn of a queue works on before others get theirs. */
@@ -175,20 +173,14 @@ export class VirtioDevice {
 
   /** A device that has been reset. */
   constructor(options: VirtioDeviceOptions) {
-    const { id, port, scheduler, events, model, indirect = true, eventIndex = true, accessPlatform = true } = options;
+    const { id, port, scheduler, events, model, accessPlatform = true } = options;
     this.#id = id;
     this.port = port;
     this.#scheduler = scheduler;
     this.#events = events;
     this.model = model;
     this.#accessPlatform = accessPlatform;
-    this.offered = new FeatureSet([
-      ...model.features,
-      Feature.VERSION_1,
-      ...(indirect ? [Feature.INDIRECT_DESC] : []),
-      ...(eventIndex ? [Feature.EVENT_IDX] : []),
-      ...(accessPlatform ? [Feature.ACCESS_PLATFORM] : []),
-    ]);
+    this.offered = new FeatureSet([...model.features, ...ringFeatures(options)]);
     this.#chain = new Chain(Math.max(1, ...model.queueSizes));
     this.queues = model.queueSizes.map((size, index) => this.#makeQueue(index, size));
   }
@@ -238,8 +230,18 @@ export class VirtioDevice {
     if (queue.ring.fault !== RingFault.NONE) this.needsReset(queue.ring.fault);
   }
 
-  /** The driver kicks queue `index`. Without such a queue, or before DRIVER_OK, nothing happens. */
-  kick(index: number): void {
+  /** The driver resets one queue (virtio 1.4 §2.6.1). Ignored unless RING_RESET is negotiated and the queue enabled. */
+  resetQueue(queue: VirtioQueue): void {
+    if (!queue.enabled || !this.accepted.has(Feature.RING_RESET)) return;
+    this.model.queueReset?.(queue.index);
+    queue.reset();
+  }
+
+  /**
+   * The driver kicks queue `index`. Without such a queue, or before DRIVER_OK, nothing happens. `next` is what the
+   * notification says of the ring with NOTIFICATION_DATA (bits 16 to 31 of the word); the ring itself is what counts.
+   */
+  kick(index: number, _next = 0): void {
     const queue = this.queues[index];
     if (queue === undefined || !queue.enabled || !this.#live || queue.parked) return;
     this.#schedule(queue);

@@ -7,8 +7,10 @@
 
 import type { Bus, DevicePort, RegisterBlock, Width } from "@iova/core";
 import { pciBus, type PciCapabilitySpec, type PciFunction } from "@iova/pci";
+import type { VirtioPlug, VirtioSpec } from "./device_attach.ts";
 import type { DeviceTransport, VirtioDevice } from "./device_model.ts";
-import { CommonRegisters } from "./device_pci_common.ts";
+import { CommonRegisters, NOTIF_CONFIG_MARK } from "./device_pci_common.ts";
+import { Feature } from "./layout_features.ts";
 import {
   CAP_VENDOR,
   CfgType,
@@ -23,21 +25,13 @@ import {
 } from "./layout_pci.ts";
 
 /** What a virtio PCI function is plugged in with. */
-export interface VirtioPciOptions {
+export interface VirtioPciOptions extends VirtioSpec {
   /** The manifest id. */
   readonly id: string;
   /** The bus; it must be a PCI bus. */
   readonly bus: Bus;
   /** Place on the bus; absent: the first free one. */
   readonly at?: string;
-  /** Virtio device type. */
-  readonly type: number;
-  /** PCI class code, 24 bits. */
-  readonly classCode: number;
-  /** MSI-X vectors; 0: INTx only. */
-  readonly vectors: number;
-  /** Makes the device that answers behind the registers, for the port that it moves data through. */
-  readonly make: (port: DevicePort) => VirtioDevice;
 }
 
 const REGISTER_BAR = 4;
@@ -51,7 +45,7 @@ const NOTIFY_MULTIPLIER = 4;
 const BODY = 2;
 
 /** A virtio device on a PCI bus. */
-export class VirtioPciFunction implements RegisterBlock, DeviceTransport {
+export class VirtioPciFunction implements RegisterBlock, DeviceTransport, VirtioPlug {
   /** The PCI function. */
   readonly fn: PciFunction;
   /** The device. */
@@ -60,7 +54,7 @@ export class VirtioPciFunction implements RegisterBlock, DeviceTransport {
   #isr = 0;
 
   /** Plugs a device in. @throws {PlaceError} when its place on the bus cannot be had. */
-  constructor({ id, bus, at, type, classCode, vectors, make }: VirtioPciOptions) {
+  constructor({ id, bus, at, type, classCode, vectors = 2, make }: VirtioPciOptions) {
     this.fn = pciBus(bus).addFunction({
       id,
       ...(at !== undefined && { at }),
@@ -80,6 +74,14 @@ export class VirtioPciFunction implements RegisterBlock, DeviceTransport {
     this.device.transport = this;
   }
 
+  get port(): DevicePort {
+    return this.fn.port;
+  }
+
+  remove(): void {
+    this.fn.remove();
+  }
+
   /** See `RegisterBlock`. */
   read(offset: number, width: Width): number {
     if (offset < Region.ISR) return this.#common.read(offset, width);
@@ -89,9 +91,20 @@ export class VirtioPciFunction implements RegisterBlock, DeviceTransport {
 
   /** See `RegisterBlock`. */
   write(offset: number, width: Width, value: number): void {
-    if (offset >= Region.NOTIFY) this.device.kick((offset - Region.NOTIFY) / NOTIFY_MULTIPLIER | 0);
+    if (offset >= Region.NOTIFY) this.#kick((offset - Region.NOTIFY) / NOTIFY_MULTIPLIER | 0, width, value);
     else if (offset < Region.ISR) this.#common.write(offset, width, value);
     else if (offset >= Region.DEVICE) this.#writeConfig(offset - Region.DEVICE, width, value);
+  }
+
+  /**
+   * A kick: the place says which queue. What is written says it again, and with NOTIFICATION_DATA how far the driver is;
+   * with NOTIF_CONFIG_DATA a kick that gives another name than the device's is no kick.
+   */
+  #kick(index: number, width: Width, value: number): void {
+    const { device } = this;
+    const named = device.accepted.has(Feature.NOTIF_CONFIG_DATA);
+    if (named && (width === 1 || (value & 0xffff) !== (index | NOTIF_CONFIG_MARK))) return;
+    device.kick(index, width === 4 ? value >>> 16 : 0);
   }
 
   notifyQueue(index: number): void {

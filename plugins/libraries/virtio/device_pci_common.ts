@@ -7,6 +7,7 @@
 
 import type { RegisterBlock, Width } from "@iova/core";
 import type { VirtioDevice, VirtioQueue } from "./device_model.ts";
+import { Feature } from "./layout_features.ts";
 import { CommonCfg, type CommonCfgRegister, NO_VECTOR } from "./layout_pci.ts";
 
 /** What a register does; a register without `set` is read-only. */
@@ -19,6 +20,9 @@ interface Placed extends Register {
   readonly at: number;
   readonly bytes: number;
 }
+
+/** Marks the names that queues have in kicks with NOTIF_CONFIG_DATA: a driver that uses the index instead is noticed. */
+export const NOTIF_CONFIG_MARK = 0x8000;
 
 /** The common configuration of one device. */
 export class CommonRegisters implements RegisterBlock {
@@ -119,6 +123,17 @@ export class CommonRegisters implements RegisterBlock {
       queue_driver_hi: this.#half("driverHi"),
       queue_device_lo: this.#half("deviceLo"),
       queue_device_hi: this.#half("deviceHi"),
+      queue_notif_config_data: {
+        get: () => {
+          const named = device.accepted.has(Feature.NOTIF_CONFIG_DATA) && this.#queue !== undefined;
+          return named ? this.#queue!.index | NOTIF_CONFIG_MARK : 0;
+        },
+      },
+      queue_reset: {
+        // A reset is done when the write returns.
+        get: () => 0,
+        set: (value: number) => this.#withQueue((queue) => value === 1 && device.resetQueue(queue)),
+      },
     };
   }
 

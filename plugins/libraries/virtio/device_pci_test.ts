@@ -109,7 +109,7 @@ Deno.test("features come in words, and words beyond the second are zero", () => 
     pci8.write(4, 0, 4, select);
     return pci8.read(4, 4, 4);
   });
-  assertEquals(words, [0x3000_0008, 3, 0, 0, 0]);
+  assertEquals(words, [0x3000_0008, 0x103, 0, 0, 0]);
   pci8.write(4, 8, 4, 0);
   pci8.write(4, 0x0c, 4, 0x1000_0008);
   assertEquals(pci8.read(4, 0x0c, 4), 0x1000_0008);
@@ -159,7 +159,7 @@ Deno.test("a vector that does not exist reads back as none", () => {
 Deno.test("an enabled queue keeps its size and addresses", () => {
   const { pci8, transport } = world();
   const half = { descHi: 0, descLo: 0x4000, driverHi: 0, driverLo: 0x5000, deviceHi: 0, deviceLo: 0x6000 };
-  assertEquals(transport.enableQueue(0, 16, half), true);
+  assertEquals(transport.enableQueue(0, 16, half), 0);
   pci8.write(4, 0x18, 2, 8);
   pci8.write(4, 0x20, 4, 0x9000);
   pci8.write(4, 0x1c, 2, 0);

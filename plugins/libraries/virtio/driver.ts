@@ -5,6 +5,7 @@
  */
 
 export * from "./driver_addressing.ts";
+export * from "./driver_attach.ts";
 export * from "./driver_buffers.ts";
 export * from "./driver_queue.ts";
 export * from "./driver_split.ts";

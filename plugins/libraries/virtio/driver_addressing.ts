@@ -8,13 +8,16 @@
 import {
   coherentAlign,
   type Direction,
+  dmaBitMask,
   type DmaHandle,
   type DmaOps,
+  type DriverContext,
   type GuestHeap,
   highHalf,
   lowHalf,
   type PhysAddr,
 } from "@iova/core";
+import { Feature, type FeatureSet } from "./layout_features.ts";
 
 /** Memory of a ring: shared with the device for as long as the queue lives. Owned by the queue. */
 export interface RingMemory {
@@ -97,4 +100,23 @@ export class PhysicalAddressing implements Addressing {
     if (cpu === null) return null;
     return { cpu, hi: highHalf(cpu), lo: lowHalf(cpu), size, free: () => void this.#heap.free(cpu) };
   }
+}
+
+/** Who is to make a driver's addresses; see the option of this name. */
+export type DriverAddressing = "dma-api" | "physical" | "always-dma-api";
+
+/**
+ * Chooses the addressing of a driver from what was negotiated, and sets the platform's masks: 64 bits, else 32, else go
+ * on with a warning, as Linux's virtio does.
+ */
+export function chooseAddressing(
+  { dma, guest, warn }: DriverContext,
+  features: FeatureSet,
+  choice: DriverAddressing = "dma-api",
+): Addressing {
+  if (dma.setMaskAndCoherent(dmaBitMask(64)) !== 0 && dma.setMaskAndCoherent(dmaBitMask(32)) !== 0) {
+    warn("dma-mask", "Failed to enable 64-bit or 32-bit DMA.  Trying to continue, but this might not work.");
+  }
+  const platform = choice === "always-dma-api" || (choice === "dma-api" && features.has(Feature.ACCESS_PLATFORM));
+  return platform ? new DmaAddressing(dma) : new PhysicalAddressing(guest.heap);
 }

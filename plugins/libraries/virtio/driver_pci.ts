@@ -5,11 +5,11 @@
  * @module
  */
 
-import type { DriverContext, GuestPort, PhysAddr, Width } from "@iova/core";
+import { type DriverContext, Errno, type GuestPort, type PhysAddr, type Width } from "@iova/core";
 import { type PciDevice, pciGuest } from "@iova/pci";
 import type { QueueAddresses } from "./driver_queue.ts";
 import type { DriverTransport } from "./driver_transport.ts";
-import { FeatureSet } from "./layout_features.ts";
+import { Feature, FeatureSet } from "./layout_features.ts";
 import {
   CAP_VENDOR,
   CfgType,
@@ -24,6 +24,8 @@ import {
 
 /** BARs above this are reserved, and a capability that names one is ignored (§4.1.4). */
 const LAST_BAR = 5;
+/** How often a driver looks whether a queue has finished its reset. */
+const RESET_POLLS = 1000;
 /** Words of features that this driver looks at. */
 const FEATURE_WORDS = 2;
 
@@ -39,10 +41,12 @@ interface Regions {
 /** See the module's text. */
 export class VirtioPciTransport implements DriverTransport {
   readonly type: number;
+  readonly legacy = false;
   readonly #guest: GuestPort;
   readonly #fn: PciDevice;
   readonly #regions: Regions;
   #undo: () => void = () => {};
+  #accepted = new FeatureSet();
 
   /**
    * Finds the device's registers and lets it onto its bus.
@@ -75,6 +79,7 @@ export class VirtioPciTransport implements DriverTransport {
   }
 
   accept(features: FeatureSet): void {
+    this.#accepted = features;
     for (let i = 0; i < FEATURE_WORDS; i++) {
       this.#write("driver_feature_select", i);
       this.#write("driver_feature", features.word(i));
@@ -83,6 +88,10 @@ export class VirtioPciTransport implements DriverTransport {
 
   readConfig(offset: number, width: Width): number {
     return this.#guest.read(this.#regions.device + offset, width);
+  }
+
+  writeConfig(offset: number, width: Width, value: number): void {
+    this.#guest.write(this.#regions.device + offset, width, value);
   }
 
   generation(): number {
@@ -94,10 +103,10 @@ export class VirtioPciTransport implements DriverTransport {
     return this.#read("queue_size");
   }
 
-  enableQueue(index: number, size: number, addresses: QueueAddresses): boolean {
+  enableQueue(index: number, size: number, addresses: QueueAddresses): number {
     this.#write("queue_select", index);
     this.#write("queue_size", size);
-    if (this.#read("queue_size") !== size) return false;
+    if (this.#read("queue_size") !== size) return -Errno.EINVAL;
     this.#write("queue_desc_lo", addresses.descLo);
     this.#write("queue_desc_hi", addresses.descHi);
     this.#write("queue_driver_lo", addresses.driverLo);
@@ -105,15 +114,28 @@ export class VirtioPciTransport implements DriverTransport {
     this.#write("queue_device_lo", addresses.deviceLo);
     this.#write("queue_device_hi", addresses.deviceHi);
     this.#write("queue_enable", 1);
-    return this.#read("queue_enable") === 1;
+    return this.#read("queue_enable") === 1 ? 0 : -Errno.EINVAL;
   }
 
-  notifier(index: number): () => void {
+  resetQueue(index: number): boolean {
+    if (!this.#accepted.has(Feature.RING_RESET)) return false;
+    this.#write("queue_select", index);
+    this.#write("queue_reset", 1);
+    for (let i = 0; i < RESET_POLLS; i++) {
+      if (this.#read("queue_reset") === 0) return this.#read("queue_enable") === 0;
+      if (!this.#guest.relax()) return false;
+    }
+    return false;
+  }
+
+  notifier(index: number): (next?: number) => void {
     this.#write("queue_select", index);
     const { notify, multiplier } = this.#regions;
     const address = notify + this.#read("queue_notify_off") * multiplier;
     const guest = this.#guest;
-    return () => guest.write(address, 2, index);
+    const id = this.#accepted.has(Feature.NOTIF_CONFIG_DATA) ? this.#read("queue_notif_config_data") : index;
+    if (!this.#accepted.has(Feature.NOTIFICATION_DATA)) return () => guest.write(address, 2, id);
+    return (next = 0) => guest.write(address, 4, (id | next << 16) >>> 0);
   }
 
   connect(used: readonly (() => void)[], changed: () => void): void {

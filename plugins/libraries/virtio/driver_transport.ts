@@ -13,6 +13,11 @@ import { type FeatureSet, Status } from "./layout_features.ts";
 export interface DriverTransport {
   /** Virtio device type. */
   readonly type: number;
+  /**
+   * The legacy interface (virtio 0.9): 32 feature bits, no FEATURES_OK, rings in one block below 2^44 whose size the device
+   * dictates.
+   */
+  readonly legacy: boolean;
   /** The status register; writing 0 resets. */
   readStatus(): number;
   /** See {@linkcode DriverTransport.readStatus}. */
@@ -23,14 +28,26 @@ export interface DriverTransport {
   accept(features: FeatureSet): void;
   /** Reads the device configuration; values are little-endian. */
   readConfig(offset: number, width: Width): number;
-  /** Changes whenever the device configuration does. */
+  /** Writes the device configuration. */
+  writeConfig(offset: number, width: Width, value: number): void;
+  /** Changes whenever the device configuration does; always 0 where the interface cannot tell. */
   generation(): number;
   /** Largest size of queue `index`; 0 when there is no such queue. */
   queueSize(index: number): number;
-  /** Tells the device about a ring. False when the device refuses its size. */
-  enableQueue(index: number, size: number, addresses: QueueAddresses): boolean;
-  /** Returns what rings the doorbell of queue `index`. */
-  notifier(index: number): () => void;
+  /**
+   * Tells the device about a ring.
+   *
+   * @returns 0; −EINVAL when the device refuses its size, or the ring; −E2BIG when the interface cannot express its
+   * address (a legacy one has 32 bits of page frame number).
+   */
+  enableQueue(index: number, size: number, addresses: QueueAddresses): number;
+  /** Stops one queue (RING_RESET), so that its ring is the driver's again. False when the device does not do it. */
+  resetQueue(index: number): boolean;
+  /**
+   * Returns what rings the doorbell of queue `index`. With NOTIFICATION_DATA it tells the device how far the driver is:
+   * `next` is bits 16 to 31 of the notification (virtio 1.4 §2.9).
+   */
+  notifier(index: number): (next?: number) => void;
   /**
    * Connects interrupts, before DRIVER_OK: `used[i]` for used buffers of queue i, `changed` for configuration changes and
    * the need of a reset. They run in interrupt context and must tolerate being called for nothing.
@@ -67,6 +84,8 @@ export function negotiate(transport: DriverTransport, known: FeatureSet): Featur
   transport.writeStatus(Status.ACKNOWLEDGE | Status.DRIVER);
   const features = transport.offered().and(known);
   transport.accept(features);
+  // A legacy device cannot refuse (§3.1.2).
+  if (transport.legacy) return features;
   transport.writeStatus(Status.ACKNOWLEDGE | Status.DRIVER | Status.FEATURES_OK);
   return (transport.readStatus() & Status.FEATURES_OK) !== 0 ? features : null;
 }

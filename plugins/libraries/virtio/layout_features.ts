@@ -6,10 +6,16 @@
 
 /** Bit numbers of the features that belong to rings and transports (virtio 1.4 §6). */
 export const Feature = {
+  /** Legacy: an interrupt when the device runs out of buffers, even a suppressed one. */
+  NOTIFY_ON_EMPTY: 24,
+  /** Legacy: the device makes no assumption about how a request is cut into descriptors. */
+  ANY_LAYOUT: 27,
   /** Descriptors may refer to a table of descriptors. */
   INDIRECT_DESC: 28,
   /** `used_event` and `avail_event` say when the other side wants to hear. */
   EVENT_IDX: 29,
+  /** Legacy: no feature; a driver that accepts it accepts whatever it reads (QEMU's VIRTIO_F_BAD_FEATURE). */
+  BAD_FEATURE: 30,
   /** The modern interface; a device without it is a legacy device. */
   VERSION_1: 32,
   /** Addresses are bus addresses and go through the platform's translation; clear: they are CPU physical addresses. */
@@ -22,9 +28,51 @@ export const Feature = {
   ORDER_PLATFORM: 36,
   /** A notification carries data. */
   NOTIFICATION_DATA: 38,
+  /** A notification names its queue by a number that the device gives. */
+  NOTIF_CONFIG_DATA: 39,
   /** A single queue can be reset. */
   RING_RESET: 40,
 } as const;
+
+/** Which ring and transport features a device offers and a driver takes. Absent: the default of `virtioOptions`. */
+export interface RingFeatures {
+  /** INDIRECT_DESC. Default true. */
+  readonly indirect?: boolean;
+  /** EVENT_IDX. Default true. */
+  readonly eventIndex?: boolean;
+  /** ACCESS_PLATFORM. Default true. */
+  readonly accessPlatform?: boolean;
+  /** RING_PACKED. Default false. */
+  readonly packed?: boolean;
+  /** IN_ORDER. Default false. */
+  readonly inOrder?: boolean;
+  /** ORDER_PLATFORM. Default false. */
+  readonly orderPlatform?: boolean;
+  /** NOTIFICATION_DATA. Default false. */
+  readonly notificationData?: boolean;
+  /** NOTIF_CONFIG_DATA. Default false. */
+  readonly notifConfigData?: boolean;
+  /** RING_RESET. Default true. */
+  readonly ringReset?: boolean;
+}
+
+const RING_FEATURES: readonly (readonly [name: keyof RingFeatures, bit: number, byDefault: boolean])[] = [
+  ["indirect", Feature.INDIRECT_DESC, true],
+  ["eventIndex", Feature.EVENT_IDX, true],
+  ["accessPlatform", Feature.ACCESS_PLATFORM, true],
+  ["packed", Feature.RING_PACKED, false],
+  ["inOrder", Feature.IN_ORDER, false],
+  ["orderPlatform", Feature.ORDER_PLATFORM, false],
+  ["notificationData", Feature.NOTIFICATION_DATA, false],
+  ["notifConfigData", Feature.NOTIF_CONFIG_DATA, false],
+  ["ringReset", Feature.RING_RESET, true],
+];
+
+/** The bits of VERSION_1 and of the features that `options` name. */
+export function ringFeatures(options: RingFeatures): number[] {
+  const named = RING_FEATURES.filter(([name, , byDefault]) => options[name] ?? byDefault);
+  return [Feature.VERSION_1, ...named.map(([, bit]) => bit)];
+}
 
 /** The device status register, as bits (virtio 1.4 §2.1). */
 export const Status = {

@@ -111,13 +111,15 @@ export type CommonCfgRegister =
   | "queue_driver_lo"
   | "queue_driver_hi"
   | "queue_device_lo"
-  | "queue_device_hi";
+  | "queue_device_hi"
+  | "queue_notif_config_data"
+  | "queue_reset";
 
 /** The common configuration (§4.1.4.3). */
 export const CommonCfg: Struct<Record<CommonCfgRegister, number>> = defineStruct({
   name: "virtio_pci_common_cfg",
   source: "virtio 1.4 §4.1.4.3",
-  size: 0x38,
+  size: 0x3c,
   endian: "little",
   fields: [
     { name: "device_feature_select", at: 0x00, bytes: 4, ...rw, doc: "Which 32 bits `device_feature` shows." },
@@ -139,5 +141,7 @@ export const CommonCfg: Struct<Record<CommonCfgRegister, number>> = defineStruct
     { name: "queue_driver_hi", at: 0x2c, bytes: 4, ...rw, doc: "Driver area, bits 63:32." },
     { name: "queue_device_lo", at: 0x30, bytes: 4, ...rw, doc: "Device area (used ring), bits 31:0." },
     { name: "queue_device_hi", at: 0x34, bytes: 4, ...rw, doc: "Device area, bits 63:32." },
+    { name: "queue_notif_config_data", at: 0x38, bytes: 2, ...ro, doc: "The queue in kicks, with NOTIF_CONFIG_DATA." },
+    { name: "queue_reset", at: 0x3a, bytes: 2, ...rw, doc: "1: reset the queue; reads 1 until that is done." },
   ],
 });

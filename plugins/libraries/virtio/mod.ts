@@ -2,7 +2,7 @@
  * virtio as a library: queues on both sides, devices without their transport, the modern PCI transport on both sides.
  *
  * A device plugin's device half writes a {@linkcode VirtioModel} (what the device does with a chain of buffers) and plugs
- * it in with {@linkcode VirtioPciFunction}; its driver half takes a {@linkcode DriverTransport} and its queues. The two
+ * it in with {@linkcode plugVirtio}; its driver half takes a {@linkcode driverTransport} and its queues. The two
  * sides meet in memory, registers and interrupts only.
  *
  * @module
@@ -11,3 +11,4 @@
 export * from "./device.ts";
 export * from "./driver.ts";
 export * from "./layout.ts";
+export { usesPhysicalAddresses, type VirtioOptions, virtioOptions } from "./options.ts";

@@ -1,0 +1,69 @@
+/**
+ * The options that every virtio device plugin has: how the device is reached, which ring features it offers and its
+ * driver takes, who makes addresses. A plugin spreads them into its own and hands all of them on to
+ * {@linkcode VirtioDevice}, {@linkcode plugVirtio} and its driver.
+ *
+ * @module
+ */
+
+import { option, type OptionsOf } from "@iova/core";
+
+/** The shared options. */
+const shared = {
+  transport: option.choice(
+    "On PCI: the modern interface, the legacy one (virtio 0.9), or both on one function. Legacy interfaces have no " +
+      "ACCESS_PLATFORM: such a device uses physical addresses.",
+    ["modern", "transitional", "legacy"],
+    { default: "modern" },
+  ),
+  driverInterface: option.choice("Which interface the driver takes where a device has both.", ["modern", "legacy"], {
+    default: "modern",
+  }),
+  vectors: option.integer("MSI-X vectors on PCI; 0: an interrupt line.", { default: 2, min: 0, max: 2048 }),
+  indirect: option.boolean("Offer and use indirect descriptors.", { default: true }),
+  eventIndex: option.boolean("Offer and use event indices instead of flags to suppress notifications.", {
+    default: true,
+  }),
+  packed: option.boolean("Offer and use packed rings.", { default: false }),
+  inOrder: option.boolean("Offer and use IN_ORDER: buffers are used in the order in which they were made available.", {
+    default: false,
+  }),
+  notificationData: option.boolean("Offer and use NOTIFICATION_DATA: a kick says how far the driver is.", {
+    default: false,
+  }),
+  notifConfigData: option.boolean(
+    "Offer and use NOTIF_CONFIG_DATA: on PCI a kick names its queue as the device says.",
+    {
+      default: false,
+    },
+  ),
+  ringReset: option.boolean("Offer RING_RESET: one queue can be reset by itself.", { default: true }),
+  orderPlatform: option.boolean("Offer and accept ORDER_PLATFORM: barriers as for real devices.", { default: false }),
+  accessPlatform: option.boolean(
+    "The device uses bus addresses (feature bit 33). False: physical addresses, whatever the platform says.",
+    { default: true },
+  ),
+  driverAddressing: option.choice(
+    "Who makes the driver's addresses. `dma-api`: the platform, if ACCESS_PLATFORM is negotiated. `physical`: nobody, " +
+      "whatever the device expects. `always-dma-api`: the platform, whatever was negotiated, as Linux does on Xen.",
+    ["dma-api", "physical", "always-dma-api"],
+    { default: "dma-api" },
+  ),
+  personality: option.choice("Where QEMU differs from the specification: who is right.", ["spec", "qemu"], {
+    default: "spec",
+  }),
+} as const;
+
+/** See the module's text. */
+export const virtioOptions: typeof shared = shared;
+
+/** The values of {@linkcode virtioOptions}. */
+export type VirtioOptions = OptionsOf<typeof shared>;
+
+/**
+ * Whether a device with these options puts CPU physical addresses on its bus: what a plugin answers to
+ * `physicallyAddressed`.
+ */
+export function usesPhysicalAddresses({ accessPlatform, transport }: VirtioOptions): boolean {
+  return !accessPlatform || transport !== "modern";
+}
