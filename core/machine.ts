@@ -6,13 +6,14 @@
 
 import { formatSize, PAGE_SIZE, type PhysAddr, roundUp, TWO32 } from "./address.ts";
 import { Bridge, Bus, type BusContext, HardwareWork, MemoryTarget } from "./bus.ts";
-import type { BusTranslator } from "./bus_translator.ts";
+import type { BusTranslator, TranslatorHost } from "./bus_translator.ts";
 import { Random, Scheduler } from "./clock.ts";
 import { type DmaOps, type DmaStats, dmaStats } from "./dma_ops.ts";
 import { PhysicalDmaOps } from "./dma_ops_base.ts";
 import { blamed, whole, wrong } from "./complaints.ts";
 import { guarded, GuestMemoryError, PlaceError } from "./errors.ts";
 import { type EventListener, EventStream } from "./events.ts";
+import { foreignDevice, type ForeignHardware } from "./foreign.ts";
 import { SimulatedGuest } from "./guest.ts";
 import { Interrupts, MESSAGE_DOORBELL, MESSAGE_DOORBELL_SIZE } from "./interrupts.ts";
 import {
@@ -29,6 +30,7 @@ import { type Manifest, type Use, validateManifest } from "./manifest/manifest.t
 import { machineTree } from "./machine_tree.ts";
 import { LeaseTable } from "./mapping.ts";
 import { addMachineRam, AddressSpace, IoSpace, type RegisterBlock } from "./memory.ts";
+import type { GuestPort } from "./ports.ts";
 import type {
   BusModel,
   Check,
@@ -65,6 +67,8 @@ export interface LoadOptions {
   observe?: boolean;
   /** Is told how far a workload is. */
   progress?: (label: string, done: number, total: number) => void;
+  /** Hardware to use instead of a simulation. */
+  hardware?: ForeignHardware;
 }
 
 /** Reads, overrides, validates and resolves a manifest; makes nothing. */
@@ -128,7 +132,7 @@ const REGISTERS_END = MESSAGE_DOORBELL;
 /** A machine. Scripts get one from {@linkcode loadMachine}; its parts are open to look at and to drive. */
 export class Machine {
   /** Virtual time. */
-  readonly scheduler: Scheduler = new Scheduler();
+  readonly scheduler: Scheduler;
   /** Everything that happens. */
   readonly events: EventStream = new EventStream(() => this.scheduler.now);
   /** Physical addresses. */
@@ -136,14 +140,15 @@ export class Machine {
   /** I/O ports. */
   readonly io: IoSpace = new IoSpace();
   /** The interrupt controller. */
-  readonly interrupts: Interrupts = new Interrupts(this.scheduler);
+  readonly interrupts: Interrupts;
   /** The CPU's port. */
-  readonly guest: SimulatedGuest;
+  readonly guest: GuestPort;
   /** The root bus. */
   readonly root: Bus;
   /** What the machine was built from. */
   readonly resolved: ResolvedMachine;
   readonly #options: LoadOptions;
+  readonly #simulated: SimulatedGuest;
   readonly #context: BusContext;
   readonly #slots = new Map<string, Slot>();
   readonly #nodes = new Map<string, BridgeNode>();
@@ -162,13 +167,19 @@ export class Machine {
     this.resolved = resolved;
     this.#options = options;
     if (options.listen) this.events.listen(options.listen);
-    const { space, scheduler, events, interrupts, io } = this;
-    this.#addRam();
-    const hardware = new HardwareWork(scheduler);
+    const { hardware } = options;
+    const scheduler = this.scheduler = hardware?.scheduler ?? new Scheduler();
+    const interrupts = this.interrupts = hardware?.interrupts ?? new Interrupts(scheduler);
+    const { space, events, io } = this;
+    if (hardware === undefined) this.#addRam();
+    else for (const region of hardware.guest.memory.ramRegions) space.addRam(region);
+    const work = new HardwareWork(scheduler);
     const policy = { ...resolved.invalidation, checked: resolved.leases === "checked" };
     const leases = new LeaseTable(scheduler, policy, (id, message, device) => this.warn(id, message, device));
-    this.#context = { space, scheduler, events, leases, hardware };
-    this.guest = new SimulatedGuest({ space, io, scheduler, interrupts, hardware }, heapStart(resolved.memory));
+    this.#context = { space, scheduler, events, leases, hardware: work };
+    const wiring = { space, io, scheduler, interrupts, hardware: work };
+    this.#simulated = new SimulatedGuest(wiring, heapStart(resolved.memory));
+    this.guest = hardware?.guest ?? this.#simulated;
     const doorbell = space.addRegisters(MESSAGE_DOORBELL, MESSAGE_DOORBELL_SIZE, "interrupt messages", interrupts);
     this.root = new Bus(resolved.busTree.id, new Bridge(new MemoryTarget(space)), null, this.#context);
     this.root.redirect = resolved.busTree.acs;
@@ -319,7 +330,7 @@ export class Machine {
   }
 
   #services(id: string, path: string): MachineServices {
-    const { space, io, scheduler, events, interrupts, guest } = this;
+    const { space, io, scheduler, events, interrupts } = this;
     return {
       space,
       io,
@@ -331,7 +342,7 @@ export class Machine {
       resolvePath: (name) => resolvePath(name, this.resolved.base),
       warn: (warning, message, device) => this.warn(warning, message, device),
       reserveRegisters: (size, name, block) => this.#reserveRegisters(size, name, block),
-      onHypercall: (number, handler) => guest.onHypercall(number, handler),
+      onHypercall: (number, handler) => this.#simulated.onHypercall(number, handler),
     };
   }
 
@@ -391,18 +402,25 @@ export class Machine {
 
   #placePlatform(node: BridgeNode, use: ResolvedMachine["platform"], requester?: number): Platform {
     const { plugin, options, path } = use;
-    const platform = guarded(plugin.name, "create", () => plugin.create(this.#services(path, path), options));
+    const { hardware } = this.#options;
+    const services = this.#services(path, path);
+    const create = () =>
+      hardware !== undefined && plugin.createGuest
+        ? plugin.createGuest(services, options, hardware.firmware)
+        : plugin.create(services, options);
+    const platform = guarded(plugin.name, "create", create);
     const placed: PlacedPlatform = { platform, name: plugin.name, translator: null };
     this.#platforms.push(placed);
-    const translator = placed.translator = node.bus.bridge.translate(this.#context, (host) => {
+    const translate = (host: TranslatorHost) => {
       const made = guarded(plugin.name, "translator", () => platform.translator(host));
       if (made === null) return null;
       whole(plugin.name, "translator", made, "translate");
       return this.#checks.reduce((inner, { check }) => check.wrapTranslator?.(inner) ?? inner, made);
-    }, requester);
+    };
+    if (hardware === undefined) placed.translator = node.bus.bridge.translate(this.#context, translate, requester);
     if (requester === undefined) {
       node.platform = platform;
-      node.translator = translator;
+      node.translator = placed.translator;
     }
     return platform;
   }
@@ -431,7 +449,10 @@ export class Machine {
       bus: node.bus,
       ...(at !== undefined && { at }),
     };
-    const create = () => guarded(use.plugin.name, "create", () => use.plugin.create(context, use.options));
+    const { hardware } = this.#options;
+    const create = hardware !== undefined
+      ? () => foreignDevice(hardware, node.bus, id)
+      : () => guarded(use.plugin.name, "create", () => use.plugin.create(context, use.options));
     const device = whole(use.plugin.name, "create", this.#placed(`${use.path}.at`, create), "port");
     const bypass = this.#bypasses(resolved, node);
     this.#slots.set(id, {

@@ -14,6 +14,7 @@ export * from "./dma_ops.ts";
 export * from "./dma_ops_base.ts";
 export * from "./errors.ts";
 export * from "./events.ts";
+export * from "./foreign.ts";
 export * from "./guest.ts";
 export * from "./heap.ts";
 export * from "./interrupts.ts";

@@ -6,7 +6,7 @@
  */
 
 import type { Bus } from "./bus.ts";
-import type { BusTranslator, TranslatorHost } from "./bus_translator.ts";
+import type { BusTranslator, FirmwareTable, TranslatorHost } from "./bus_translator.ts";
 import type { Random, Scheduler } from "./clock.ts";
 import type { DmaOps, DmaStats } from "./dma_ops.ts";
 import type { EventStream } from "./events.ts";
@@ -16,6 +16,7 @@ import type { OptionSchema, OptionsOf } from "./options.ts";
 import type { LoadOptions } from "./machine.ts";
 import type { DevicePort, GuestPort, HypercallRegisters } from "./ports.ts";
 import type { PhysAddr } from "./address.ts";
+import type { MachineReport } from "./report.ts";
 
 /** The version of this contract. A plugin made for another one is refused. */
 export const API_VERSION = 1;
@@ -90,6 +91,11 @@ export interface Platform {
 export interface PlatformPlugin<S extends OptionSchema = OptionSchema> extends PluginHead<"platform", S> {
   /** Makes one instance for a machine. Not called for `check`. */
   create(services: MachineServices, options: OptionsOf<S>): Platform;
+  /**
+   * Makes the guest half alone, over hardware that is not simulated here and whose firmware tells `firmware`; its
+   * translator is never asked for. Absent: `create` is called instead and its hardware half stays unused.
+   */
+  createGuest?(services: MachineServices, options: OptionsOf<S>, firmware: readonly FirmwareTable[]): Platform;
 }
 
 /** What a bus plugin makes of a machine's bus tree. */
@@ -249,6 +255,8 @@ export interface DoorContext {
   readonly json: boolean;
   /** Whether nothing but errors is to be printed. */
   readonly quiet: boolean;
+  /** Prints what `run` prints of a run, as far as it is wanted. @returns the exit code. */
+  report(report: MachineReport): number;
 }
 
 /**

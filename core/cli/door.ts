@@ -8,8 +8,13 @@ import { InputError } from "../errors.ts";
 import { doorPlugins } from "../manifest/plugin_loader.ts";
 import { type OptionSpec, readOptions } from "../options.ts";
 import type { DoorPlugin } from "../plugin.ts";
+import type { MachineReport } from "../report.ts";
 import type { Arguments, Command, CommandOption } from "./command.ts";
+import { Exit } from "./failure.ts";
+import { toJson } from "./json.ts";
 import { fromHere, readOverrides, readSeed } from "./overrides.ts";
+import { machineText, resultText } from "./report_text.ts";
+import { styleFor } from "./style.ts";
 
 /** Options that every door takes. */
 const SHARED: Readonly<Record<string, CommandOption>> = {
@@ -49,12 +54,21 @@ export function doorCommand(door: DoorPlugin): Command {
         ...(trace && { listen: trace.listener() }),
       };
       try {
-        return await door.run({ names: args.names, load, json: args.flag("json"), quiet: args.flag("quiet") }, options);
+        const report = (report: MachineReport) => printReport(report, args);
+        const { names } = args;
+        return await door.run({ names, load, json: args.flag("json"), quiet: args.flag("quiet"), report }, options);
       } finally {
         trace?.close();
       }
     },
   };
+}
+
+function printReport(report: MachineReport, args: Arguments): number {
+  const style = styleFor(Deno.stdout, args.flag("no-color"));
+  if (args.flag("json")) console.log(toJson(report));
+  else if (!args.flag("quiet")) console.log(machineText(report.tree, style) + "\n" + resultText(report, style));
+  return report.verified ? Exit.OK : Exit.FAILED;
 }
 
 function flagOf(name: string): string {

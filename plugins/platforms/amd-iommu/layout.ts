@@ -12,6 +12,7 @@ export * from "./layout/constants.ts";
 export * from "./layout/device_table.ts";
 export * from "./layout/events.ts";
 export * from "./layout/ivrs.ts";
+export * from "./layout/mcfg.ts";
 export * from "./layout/page_table.ts";
 export * from "./layout/ppr.ts";
 export * from "./layout/registers.ts";

@@ -7,6 +7,7 @@
 
 import { API_VERSION, definePlatform, type PlatformPlugin } from "@iova/core";
 import { AmdIommuGuest, GUEST_OPTIONS, readAtsDevices } from "./guest.ts";
+import { readFirmware } from "./guest/acpi.ts";
 import { createHardware, HARDWARE_OPTIONS } from "./hardware.ts";
 
 const options = { ...GUEST_OPTIONS, ...HARDWARE_OPTIONS } as const;
@@ -28,6 +29,11 @@ const amdIommu: PlatformPlugin = definePlatform({
       dmaOps: (context) => guest.dmaOps(context),
       stop: () => guest.stop(),
     };
+  },
+  createGuest(services, values, firmware) {
+    const usesAts = readAtsDevices(values, services.where);
+    const guest = new AmdIommuGuest(readFirmware(firmware), values, usesAts, (id, text) => services.warn(id, text));
+    return { translator: () => null, dmaOps: (context) => guest.dmaOps(context), stop: () => guest.stop() };
   },
 });
 

@@ -7,7 +7,7 @@
  */
 
 import { API_VERSION, definePlatform, option, type PlatformPlugin } from "@iova/core";
-import { PseriesPlatform } from "./platform.ts";
+import { PseriesGuest, PseriesPlatform } from "./platform.ts";
 
 const GIB = 2 ** 30;
 
@@ -64,6 +64,7 @@ const pseriesTce: PlatformPlugin = definePlatform({
   summary: "Bus addresses are translated by tables of the hypervisor, which the guest changes by hypercall.",
   options,
   create: (services, given) => new PseriesPlatform(services, given),
+  createGuest: (_services, given, firmware) => new PseriesGuest(given, () => firmware),
 });
 
 export default pseriesTce;
