@@ -7,9 +7,11 @@
 import type { GuestPort } from "@iova/core";
 import { GuestConfig } from "./guest_config.ts";
 import { Enumeration } from "./guest_enumerate.ts";
+import type { PciPlan } from "./guest_plan.ts";
 import type { PciDevice } from "./guest_pci_device.ts";
 import { formatRequester } from "./layout.ts";
 
+export type { PciPlan } from "./guest_plan.ts";
 export type { PciBar } from "./guest_bars.ts";
 export { GuestConfig } from "./guest_config.ts";
 export { PciDevice } from "./guest_pci_device.ts";
@@ -40,8 +42,13 @@ export class PciGuest {
     return [...this.#enumeration.devices.values()];
   }
 
+  /** What the firmware of this machine knows; before the first enumeration. */
+  configure(plan: Partial<PciPlan>): void {
+    this.#enumeration.configure(plan);
+  }
+
   /**
-   * Numbers buses, places BARs in 0xC0000000–0xFEBFFFFF and ports 0xC000–0xFFFF, opens bridge windows, turns decoding on.
+   * Numbers buses, places BARs in 0xC0000000–0xFEBFFFFF and ports 0xC000–0xFFFF, opens bridge windows, turns decoding on; or as {@linkcode PciGuest.configure} was told.
    * Again after a hot-plug: what is known keeps its place.
    */
   enumerate(): void {

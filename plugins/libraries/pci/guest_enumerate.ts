@@ -9,7 +9,8 @@ import { type GuestPort, roundUp } from "@iova/core";
 import { type PciBar, placeBar, sizeBars } from "./guest_bars.ts";
 import type { GuestConfig } from "./guest_config.ts";
 import { PciDevice } from "./guest_pci_device.ts";
-import { Command, FIRST_INTX_LINE, Header0, Header1, HeaderType, requesterId, swizzlePin } from "./layout.ts";
+import { GENERIC_PLAN, type PciPlan, type PciRange } from "./guest_plan.ts";
+import { Command, Header0, Header1, HeaderType, requesterId, swizzlePin } from "./layout.ts";
 
 /** Addresses that BARs may have: `next` is the first free one, `end` the first one after the window. */
 interface Range {
@@ -47,9 +48,10 @@ export class Enumeration {
     number: 0,
     parent: null,
     bridges: [],
-    memory: { next: 0xc000_0000, end: 0xfec0_0000 },
-    io: { next: 0xc000, end: 0x10000 },
+    memory: range(GENERIC_PLAN.memory),
+    io: range(GENERIC_PLAN.io),
   };
+  #lines = GENERIC_PLAN.lines;
   readonly #bridges = new Map<number, Bridge>();
   #fresh: { bus: GuestBus; device: PciDevice }[] = [];
 
@@ -57,6 +59,13 @@ export class Enumeration {
   constructor(guest: GuestPort, config: GuestConfig) {
     this.#guest = guest;
     this.#config = config;
+  }
+
+  /** Takes other ranges and lines than the generic ones. */
+  configure({ memory, io, lines }: Partial<PciPlan>): void {
+    if (memory !== undefined) this.#root.memory = range(memory);
+    if (io !== undefined) this.#root.io = range(io);
+    if (lines !== undefined) this.#lines = lines;
   }
 
   /** Finds what is new, forgets what is gone; what is known keeps its numbers and addresses. */
@@ -127,7 +136,7 @@ export class Enumeration {
     if (pin < 1 || pin > 4) return;
     pin = swizzlePin(device, pin);
     for (let { parent } = bus; parent !== null; parent = parent.bus.parent) pin = swizzlePin(parent.device, pin);
-    this.#config.write(requester, Header0.at.interruptLine, 1, FIRST_INTX_LINE + pin - 1);
+    this.#config.write(requester, Header0.at.interruptLine, 1, this.#lines[pin - 1]);
   }
 
   #assign(bus: GuestBus): void {
@@ -187,6 +196,10 @@ export class Enumeration {
       : (usable("io") ? mask.io : 0) | (usable("memory") ? mask.memory : 0);
     device.configWrite(Header0.at.command, 2, device.configRead(Header0.at.command, 2) | bits);
   }
+}
+
+function range({ first, end }: PciRange): Range {
+  return { next: first, end };
 }
 
 /** What is left of `outer`, from the next granule on. */

@@ -7,6 +7,7 @@
 export { Bar } from "./hardware_bar.ts";
 export { PciBridge, PciUplink } from "./hardware_bridge.ts";
 export { PciBus, pciBus } from "./hardware_bus.ts";
+export type { PciChipset } from "./hardware_chipset.ts";
 export { ConfigSpace, type ConfigWatch } from "./hardware_config.ts";
 export { PciFunction, type PciNode } from "./hardware_function.ts";
 export { PciHost, type PciServices } from "./hardware_host.ts";

@@ -8,9 +8,9 @@ import { Bus, PlaceError } from "@iova/core";
 import { PciBridge, PciUplink } from "./hardware_bridge.ts";
 import { PciFunction, type PciNode } from "./hardware_function.ts";
 import type { PciHost } from "./hardware_host.ts";
-import { findPlace, placeText } from "./hardware_place.ts";
+import { findPlace, placeNumber, placeText } from "./hardware_place.ts";
 import type { PciFunctionSpec } from "./hardware_spec.ts";
-import { FIRST_INTX_LINE, Header0, HeaderType, swizzlePin } from "./layout.ts";
+import { Header0, HeaderType, swizzlePin } from "./layout.ts";
 
 const MAX_BRIDGES = 255;
 const buses = new WeakMap<Bus, PciBus>();
@@ -52,7 +52,7 @@ export class PciBus {
    * @throws {RangeError} when the declaration is impossible: a bug in a device plugin.
    */
   addFunction(spec: PciFunctionSpec): PciFunction {
-    const place = this.#place(spec.at);
+    const place = this.#place(spec.at ?? this.#home(spec.classCode));
     const port = this.core.attach(spec.id, this.number << 8 | place);
     try {
       const fn = new PciFunction(this, spec, place, port);
@@ -101,11 +101,11 @@ export class PciBus {
     return bridge === null || (bridge.forwards(kind, first, last) && bridge.parent.isReached(kind, first, last));
   }
 
-  /** The root's interrupt line for `pin` (1 to 4) of `device`, through every bridge above (PPB §9.1). */
-  interruptLine(device: number, pin: number): number {
+  /** The root bus's pin (1 to 4) for `pin` of `device`, through every bridge above (PPB §9.1). */
+  rootPin(device: number, pin: number): number {
     const above = swizzlePin(device, pin);
     const { bridge } = this;
-    return bridge === null ? FIRST_INTX_LINE + above - 1 : bridge.parent.interruptLine(bridge.place >> 3, above);
+    return bridge === null ? above : bridge.parent.rootPin(bridge.place >> 3, above);
   }
 
   /** Passes the bus number on to every function. */
@@ -139,6 +139,12 @@ export class PciBus {
     for (const { config: { bytes } } of nodes) {
       bytes[Header0.at.headerType] = bytes[Header0.at.headerType] & ~HeaderType.MULTI_FUNCTION | bit;
     }
+  }
+
+  /** The free place that the chipset keeps for functions of a class. */
+  #home(classCode: number): string | undefined {
+    const home = this.bridge === null ? this.host.chipset.homes?.[classCode] : undefined;
+    return home !== undefined && this.nodeAt(placeNumber(home)!) === undefined ? home : undefined;
   }
 
   #place(at: string | undefined): number {

@@ -8,9 +8,10 @@ import type { Bus, MachineServices, RegisterBlock, Width } from "@iova/core";
 import type { Bar } from "./hardware_bar.ts";
 import { PciBridge } from "./hardware_bridge.ts";
 import { PciBus } from "./hardware_bus.ts";
+import type { PciChipset } from "./hardware_chipset.ts";
 import { ConfigSpace } from "./hardware_config.ts";
 import { PciFunction, type PciNode } from "./hardware_function.ts";
-import { Command, CONFIG_ADDRESS_PORT, CONFIG_DATA_PORT, ConfigAddress, Header0 } from "./layout.ts";
+import { Command, CONFIG_ADDRESS_PORT, CONFIG_DATA_PORT, ConfigAddress, FIRST_INTX_LINE, Header0 } from "./layout.ts";
 
 /** What the host bridge needs of its machine. */
 export type PciServices = Pick<MachineServices, "space" | "io" | "interrupts" | "warn">;
@@ -34,11 +35,23 @@ export class PciHost implements RegisterBlock {
   #address = 0;
   #mapped: Mapped[] = [];
 
-  /** Makes `root` a PCI bus, with the host bridge's own function at 00.0. */
-  constructor(readonly services: PciServices, root: Bus) {
+  /** Makes `root` a PCI bus, with the host bridge's own function at 00.0. What `chipset` leaves out is generic. */
+  constructor(readonly services: PciServices, root: Bus, readonly chipset: PciChipset = {}) {
     this.root = new PciBus(root, this, null);
-    this.root.addNode(hostBridge());
-    services.io.add(CONFIG_ADDRESS_PORT, PORTS, this);
+    const { hostBridge = genericHostBridge() } = chipset;
+    this.root.addNode({ name: "the host bridge", place: 0, config: hostBridge });
+    if (chipset.ports ?? true) services.io.add(CONFIG_ADDRESS_PORT, PORTS, this);
+  }
+
+  /** Drives `pin` (1 to 4 for INTA to INTD, as it arrives on the root bus) for one of its sources. */
+  drivePin(pin: number, asserted: boolean): void {
+    if (this.chipset.intx) this.chipset.intx(pin, asserted);
+    else this.services.interrupts.drive(FIRST_INTX_LINE + pin - 1, asserted);
+  }
+
+  /** What answers configuration cycles for a requester id; null when nothing does. */
+  nodeOf(requester: number): PciNode | null {
+    return findBus(this.root, requester >> 8)?.nodeAt(requester & 0xff) ?? null;
   }
 
   /** See `RegisterBlock`: the two configuration ports. Where no function answers, all ones. */
@@ -101,8 +114,7 @@ export class PciHost implements RegisterBlock {
   #selected(offset: number, width: Width): PciNode | null {
     const address = this.#address;
     if ((address & mask.enable) === 0 || offset < DATA || offset + width > PORTS) return null;
-    const bus = findBus(this.root, (address & mask.bus) >>> shift.bus);
-    return bus?.nodeAt((address & (mask.device | mask.function)) >>> shift.function) ?? null;
+    return this.nodeOf((address & (mask.bus | mask.device | mask.function)) >>> shift.function);
   }
 }
 
@@ -129,9 +141,9 @@ function* decoding(bus: PciBus): Generator<{ fn: PciFunction; bar: Bar; base: nu
   }
 }
 
-/** The host bridge's own function at 00.0, with the numbers of QEMU's generic one: it only says what it is. */
-function hostBridge(): PciNode {
+/** With the numbers of QEMU's generic one: it only says what it is. */
+function genericHostBridge(): ConfigSpace {
   const config = new ConfigSpace();
   config.define(0, Header0.encode({ vendor: 0x1b36, device: 0x0008, classCode: 0x060000 }));
-  return { name: "the host bridge", place: 0, config };
+  return config;
 }

@@ -1,5 +1,5 @@
 /**
- * INTx: a function's level-triggered interrupt pin (PCI 3.0 §2.2.6), routed to a line of the root.
+ * INTx: a function's level-triggered interrupt pin (PCI 3.0 §2.2.6), routed to a pin of the root bus.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { Command, Header0, Status } from "./layout.ts";
 export class Intx {
   #wanted = false;
   #driven = false;
-  readonly #line: number;
+  readonly #pin: number;
   readonly #config: ConfigSpace;
   readonly #bus: PciBus;
   readonly #msix: Msix | null;
@@ -23,7 +23,7 @@ export class Intx {
     this.#config = config;
     this.#bus = bus;
     this.#msix = msix;
-    this.#line = bus.interruptLine(device, pin);
+    this.#pin = bus.rootPin(device, pin);
   }
 
   /** The function wants an interrupt, or no longer does. */
@@ -35,13 +35,13 @@ export class Intx {
     this.update();
   }
 
-  /** Drives the line as the command register and MSI-X allow. */
+  /** Drives the pin as the command register and MSI-X allow. */
   update(): void {
     const command = this.#config.view.getUint16(Header0.at.command, true);
     const allowed = (command & Command.mask.interruptDisable) === 0 && !this.#msix?.enabled;
     const drive = this.#wanted && allowed;
     if (drive === this.#driven) return;
     this.#driven = drive;
-    this.#bus.host.services.interrupts.drive(this.#line, drive);
+    this.#bus.host.drivePin(this.#pin, drive);
   }
 }

@@ -1,0 +1,25 @@
+/**
+ * What a machine's chipset decides about its PCI buses. Whatever is absent is as the generic machine has it.
+ *
+ * @module
+ */
+
+import type { ConfigSpace } from "./hardware_config.ts";
+
+/** See the module's text. */
+export interface PciChipset {
+  /** Configuration space of the host bridge's own function at 00.0. Absent: a bridge that only says what it is. */
+  readonly hostBridge?: ConfigSpace;
+  /** Whether configuration mechanism #1 answers at ports 0xCF8 to 0xCFF. Absent: it does. */
+  readonly ports?: boolean;
+  /**
+   * Places on the root bus, as `device.function`, of on-board functions by their 24-bit class code: where such a function
+   * goes when no place is asked for, while the place is free. Absent: none.
+   */
+  readonly homes?: Readonly<Record<number, string>>;
+  /**
+   * Drives an interrupt pin of the root bus (1 to 4 for INTA to INTD of device 0) for one of its sources; a pin is asserted
+   * while one of them asserts it. Absent: pins drive lines 16 to 19.
+   */
+  intx?(pin: number, asserted: boolean): void;
+}
