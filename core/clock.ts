@@ -88,6 +88,26 @@ export class Scheduler {
     return true;
   }
 
+  /** When the next timer is due; Infinity when there is none. */
+  get nextDue(): number {
+    return this.#heap[0]?.due ?? Infinity;
+  }
+
+  /** Lets virtual time go on to `time`, and runs whatever is due by then. */
+  advance(time: number): void {
+    this.settle();
+    while (this.nextDue <= time) {
+      this.step();
+      this.settle();
+    }
+    this.now = Math.max(this.now, time);
+  }
+
+  /** Resolves when somebody posts work or sets a timer. */
+  work(): Promise<void> {
+    return new Promise((wake) => void (this.#wake = wake));
+  }
+
   /** Runs work that is due without letting virtual time skip ahead to a timer. */
   settle(): void {
     while (this.#count > 0 || this.#timerIsOverdue()) this.step();
@@ -108,7 +128,7 @@ export class Scheduler {
       if (settled || this.#count > 0) continue;
       await macrotask();
       if (settled || this.#count > 0) continue;
-      if (!this.step()) await Promise.race([done, new Promise<void>((wake) => this.#wake = wake)]);
+      if (!this.step()) await Promise.race([done, this.work()]);
     }
     return until;
   }

@@ -109,3 +109,31 @@ Deno.test("settling runs a timer whose time has been spent, and no later one", (
   scheduler.settle();
   assertEquals([log, scheduler.now], [["overdue"], 20]);
 });
+
+Deno.test("time goes on to where it is told, and whatever is due by then runs, in order", () => {
+  const scheduler = new Scheduler();
+  const log: string[] = [];
+  const at = (delay: number) => scheduler.after(delay, () => log.push(`${scheduler.now}`));
+  at(30);
+  at(10);
+  scheduler.after(20, () => {
+    scheduler.post(() => log.push("posted"));
+    at(5);
+  });
+  assertEquals(scheduler.nextDue, 10);
+  scheduler.advance(25);
+  assertEquals([log, scheduler.now, scheduler.nextDue], [["10", "posted", "25"], 25, 30]);
+  scheduler.advance(5); // never back
+  assertEquals(scheduler.now, 25);
+  scheduler.advance(100);
+  assertEquals([log.at(-1), scheduler.now, scheduler.nextDue], ["30", 100, Infinity]);
+});
+
+Deno.test("somebody who waits for work hears of posted work and of timers", async () => {
+  const scheduler = new Scheduler();
+  for (const give of [() => scheduler.post(() => {}), () => scheduler.after(1, () => {})]) {
+    const work = scheduler.work();
+    give();
+    await work;
+  }
+});

@@ -7,7 +7,7 @@ import { BaseDmaOps } from "./dma_ops_base.ts";
 import { EventStream } from "./events.ts";
 import { SimulatedGuest } from "./guest.ts";
 import { Interrupts } from "./interrupts.ts";
-import { addMachineRam, AddressSpace, IoSpace } from "./memory.ts";
+import { AddressSpace, IoSpace, RamRegion } from "./memory.ts";
 import { HypercallRegisters } from "./ports.ts";
 
 /** Maps pages one to one, but none at or above `end`; logs its unmaps. */
@@ -29,7 +29,7 @@ class Picky extends BaseDmaOps {
 
 function world() {
   const space = new AddressSpace();
-  addMachineRam(space, 1 << 20);
+  space.addRam(new RamRegion(0, new ArrayBuffer(1 << 20)));
   const scheduler = new Scheduler();
   const wiring = { io: new IoSpace(), interrupts: new Interrupts(scheduler), hardware: new HardwareWork(scheduler) };
   const guest = new SimulatedGuest({ space, scheduler, ...wiring }, 4096);

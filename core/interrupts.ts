@@ -34,6 +34,8 @@ class Line {
 export class Interrupts implements RegisterBlock {
   /** Messages delivered and lines raised. */
   count = 0;
+  /** Is told of every change of a line's level, as it happens; null: nobody listens. Must not throw. */
+  watch: ((line: number, asserted: boolean) => void) | null = null;
   #sources: Source[] = [];
   #lines = new Map<number, Line>();
   readonly #scheduler: Scheduler;
@@ -72,6 +74,7 @@ export class Interrupts implements RegisterBlock {
     const state = this.#line(line);
     state.level += asserted ? 1 : -1;
     if (asserted && state.level === 1) this.count++;
+    if (state.level === (asserted ? 1 : 0)) this.watch?.(line, asserted);
     this.#deliver(state);
   }
 

@@ -51,3 +51,15 @@ Deno.test("a handler that comes when its line is already asserted runs", () => {
   scheduler.settle();
   assertEquals(handled, 1);
 });
+
+Deno.test("whoever watches lines is told of each change of level at once, and of nothing else", () => {
+  const interrupts = new Interrupts(new Scheduler());
+  const seen: [number, boolean][] = [];
+  interrupts.watch = (line, asserted) => void seen.push([line, asserted]);
+  interrupts.drive(5, true);
+  interrupts.drive(5, true);
+  interrupts.drive(5, false);
+  interrupts.drive(9, true);
+  interrupts.drive(5, false);
+  assertEquals(seen, [[5, true], [9, true], [5, false]]);
+});

@@ -8,7 +8,7 @@ import { formatSize, PAGE_SIZE, type PhysAddr, roundUp, TWO32 } from "./address.
 import { Bridge, Bus, type BusContext, HardwareWork, MemoryTarget } from "./bus.ts";
 import type { BusTranslator, TranslatorHost } from "./bus_translator.ts";
 import { Random, Scheduler } from "./clock.ts";
-import { type DmaOps, type DmaStats, dmaStats } from "./dma_ops.ts";
+import { type DmaOps, dmaStats } from "./dma_ops.ts";
 import { PhysicalDmaOps } from "./dma_ops_base.ts";
 import { blamed, whole, wrong } from "./complaints.ts";
 import { guarded, GuestMemoryError, PlaceError } from "./errors.ts";
@@ -17,19 +17,19 @@ import { foreignDevice, type ForeignHardware } from "./foreign.ts";
 import { SimulatedGuest } from "./guest.ts";
 import { Interrupts, MESSAGE_DOORBELL, MESSAGE_DOORBELL_SIZE } from "./interrupts.ts";
 import {
-  overrideManifest,
-  readManifest,
   type ResolvedBridge,
   type ResolvedDevice,
+  resolveDevice,
   type ResolvedMachine,
   type ResolvedWorkload,
-  resolveMachine,
   resolvePath,
 } from "./manifest/loader.ts";
-import { type Manifest, type Use, validateManifest } from "./manifest/manifest.ts";
+import type { DeviceEntry, Manifest } from "./manifest/manifest.ts";
+import { resolveSource, type SourceOptions } from "./manifest/source.ts";
 import { machineTree } from "./machine_tree.ts";
 import { LeaseTable } from "./mapping.ts";
-import { addMachineRam, AddressSpace, IoSpace, type RegisterBlock } from "./memory.ts";
+import { AddressSpace, IoSpace, RamRegion, type RegisterBlock } from "./memory.ts";
+import { memoryMap } from "./memory_map.ts";
 import type { GuestPort } from "./ports.ts";
 import type {
   BusModel,
@@ -39,11 +39,12 @@ import type {
   DmaContext,
   Driver,
   MachineServices,
+  MemoryMap,
   Platform,
   WorkloadContext,
 } from "./plugin.ts";
+import { machineReport, type ReportedSlot } from "./machine_report.ts";
 import {
-  formatRequester,
   type MachineReport,
   OBSERVATION_LIMIT,
   type TreeNode,
@@ -52,15 +53,9 @@ import {
 } from "./report.ts";
 
 /** How to load a machine. */
-export interface LoadOptions {
-  /** Values to replace in the manifest before it is validated, by path (`devices.disk0.with.depth`). */
-  set?: readonly (readonly [path: string, value: unknown])[];
-  /** Instead of the manifest's seed. */
-  seed?: number;
-  /** Instead of the manifest's platform. */
-  platform?: Use;
-  /** For a manifest given as an object: the folder that its relative paths are relative to. Default: the current one. */
-  base?: string;
+export interface LoadOptions extends SourceOptions {
+  /** Hardware only: no firmware numbers the buses, no driver is bound. For a machine that is driven from outside. */
+  bare?: boolean;
   /** Hears every event from power-on. */
   listen?: EventListener;
   /** Keep observations for a comparison. */
@@ -71,21 +66,6 @@ export interface LoadOptions {
   hardware?: ForeignHardware;
 }
 
-/** Reads, overrides, validates and resolves a manifest; makes nothing. */
-export async function resolveSource(
-  source: string | URL | Manifest,
-  options: LoadOptions = {},
-): Promise<ResolvedMachine> {
-  const isFile = typeof source === "string" || source instanceof URL;
-  const inHand = { manifest: source as unknown, file: "manifest", base: options.base ?? Deno.cwd() };
-  const { manifest, file, base } = isFile ? await readManifest(source) : inHand;
-  const { platform, seed, set = [] } = options;
-  const asked: [string, unknown][] = [["platform", platform], ["seed", seed]];
-  const overrides = [...asked.filter(([, value]) => value !== undefined), ...set];
-  const changed = overrides.reduce((value, [path, to]) => overrideManifest(value, path, to), manifest);
-  return await resolveMachine(validateManifest(changed, file), file, base);
-}
-
 /** Loads a machine from a manifest's path or URL, or from a manifest object, and powers it on: drivers are ready. */
 export async function loadMachine(source: string | URL | Manifest, options: LoadOptions = {}): Promise<Machine> {
   const machine = new Machine(await resolveSource(source, options), options);
@@ -94,13 +74,7 @@ export async function loadMachine(source: string | URL | Manifest, options: Load
 }
 
 /** A device in its machine: both halves and what connects them. */
-interface Slot {
-  readonly resolved: ResolvedDevice;
-  readonly device: Device;
-  readonly stats: DmaStats;
-  /** What the platforms further up counted for it. */
-  readonly above: DmaStats[];
-  readonly bypass: boolean;
+interface Slot extends ReportedSlot {
   dma: DmaOps | null;
   driver: Driver | null;
   removed: boolean;
@@ -123,11 +97,8 @@ interface PlacedPlatform {
   translator: BusTranslator | null;
 }
 
-const HEAP_START = 0x10_0000;
 /** Different warnings that are kept: a plugin may put addresses into its texts. */
 const WARNING_LIMIT = 1000;
-const REGISTERS_START = 0xfec0_0000;
-const REGISTERS_END = MESSAGE_DOORBELL;
 
 /** A machine. Scripts get one from {@linkcode loadMachine}; its parts are open to look at and to drive. */
 export class Machine {
@@ -159,7 +130,8 @@ export class Machine {
   readonly #observations: string[] = [];
   #observationCount = 0;
   #model: BusModel | null = null;
-  #nextRegisters = REGISTERS_START;
+  readonly #map: MemoryMap;
+  #nextRegisters: PhysAddr;
   #stopped = false;
 
   /** Builds the parts that every machine has; {@linkcode Machine.start} adds what the manifest names. */
@@ -171,14 +143,15 @@ export class Machine {
     const scheduler = this.scheduler = hardware?.scheduler ?? new Scheduler();
     const interrupts = this.interrupts = hardware?.interrupts ?? new Interrupts(scheduler);
     const { space, events, io } = this;
+    this.#map = memoryMap(resolved);
+    this.#nextRegisters = this.#map.registers.first;
     if (hardware === undefined) this.#addRam();
     else for (const region of hardware.guest.memory.ramRegions) space.addRam(region);
     const work = new HardwareWork(scheduler);
     const policy = { ...resolved.invalidation, checked: resolved.leases === "checked" };
     const leases = new LeaseTable(scheduler, policy, (id, message, device) => this.warn(id, message, device));
     this.#context = { space, scheduler, events, leases, hardware: work };
-    const wiring = { space, io, scheduler, interrupts, hardware: work };
-    this.#simulated = new SimulatedGuest(wiring, heapStart(resolved.memory));
+    this.#simulated = new SimulatedGuest({ space, io, scheduler, interrupts, hardware: work }, this.#map.heap);
     this.guest = hardware?.guest ?? this.#simulated;
     const doorbell = space.addRegisters(MESSAGE_DOORBELL, MESSAGE_DOORBELL_SIZE, "interrupt messages", interrupts);
     this.root = new Bus(resolved.busTree.id, new Bridge(new MemoryTarget(space)), null, this.#context);
@@ -192,8 +165,7 @@ export class Machine {
       this.#makeChecks();
       this.#makeBuses();
       for (const device of this.resolved.devices) this.#makeDevice(device);
-      this.#startBuses();
-      for (const slot of this.#slots.values()) await this.#bindDriver(slot);
+      await this.#startDrivers();
       for (const entry of this.resolved.workload) this.#checkWorkload(entry);
     } catch (error) {
       this.#stopAfter(error);
@@ -211,6 +183,20 @@ export class Machine {
     }
     this.stop();
     return this.#report(workloads);
+  }
+
+  /**
+   * Plugs a device into the running machine; firmware and drivers take it up, unless the machine is bare.
+   *
+   * @throws {InputError} as for a device in a manifest; nothing is plugged in then.
+   */
+  async plug(entry: DeviceEntry): Promise<void> {
+    const device = await resolveDevice(entry, this.resolved);
+    if (this.#slots.get(device.id)?.removed === false) {
+      throw wrong({ file: this.resolved.file, path: "devices[0].id" }, `"${device.id}" again`, "an id that is free");
+    }
+    this.#makeDevice(device);
+    await this.#startDrivers();
   }
 
   /** Lets the machine run until `until` settles: scripts await a driver's promise through this. */
@@ -256,7 +242,8 @@ export class Machine {
       guarded(resolved.use.plugin.name, "reset", () => device.reset());
     }
     for (const { name, translator } of this.#platforms) guarded(name, "reset", () => translator?.reset?.());
-    this.#startBuses();
+    guarded(this.#busName, "reset", () => this.#model?.reset?.());
+    if (this.#options.bare !== true) this.#startBuses();
   }
 
   /**
@@ -315,7 +302,7 @@ export class Machine {
   #addRam(): void {
     const { memory, file } = this.resolved;
     try {
-      addMachineRam(this.space, memory);
+      for (const { base, size } of this.#map.ram) this.space.addRam(new RamRegion(base, new ArrayBuffer(size)));
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
       const expected = "memory that this computer can give";
@@ -356,7 +343,7 @@ export class Machine {
   #reserveRegisters(size: number, name: string, block: RegisterBlock): PhysAddr {
     const base = this.#nextRegisters;
     this.#nextRegisters += roundUp(size, PAGE_SIZE);
-    if (this.#nextRegisters > REGISTERS_END) throw new RangeError(`no room for the registers of ${name}`);
+    if (this.#nextRegisters > this.#map.registers.end) throw new RangeError(`no room for the registers of ${name}`);
     this.space.addRegisters(base, size, name, block);
     return base;
   }
@@ -384,11 +371,8 @@ export class Machine {
 
   #makeBridge(parent: BridgeNode, resolved: ResolvedBridge): void {
     const { id, at, acs } = resolved;
-    const name = this.resolved.bus!.plugin.name;
-    const bus = this.#placed(
-      `bridge "${id}"`,
-      () => guarded(name, "bridge", () => this.#model!.bridge(parent.bus, id, at)),
-    );
+    const make = () => guarded(this.#busName, "bridge", () => this.#model!.bridge(parent.bus, id, at));
+    const bus = this.#placed(`bridge "${id}"`, make);
     bus.redirect = acs;
     const node: BridgeNode = { bus, parent, resolved, platform: null, translator: null };
     this.#nodes.set(id, node);
@@ -435,9 +419,18 @@ export class Machine {
     }
   }
 
+  get #busName(): string {
+    return this.resolved.bus?.plugin.name ?? "";
+  }
+
+  async #startDrivers(): Promise<void> {
+    if (this.#options.bare === true) return;
+    this.#startBuses();
+    for (const slot of this.#slots.values()) if (slot.driver === null && !slot.removed) await this.#bindDriver(slot);
+  }
+
   #startBuses(): void {
-    const { name } = this.resolved.bus?.plugin ?? { name: "" };
-    this.#placed("bus", () => guarded(name, "start", () => this.#model?.start?.(this.guest)));
+    this.#placed("bus", () => guarded(this.#busName, "start", () => this.#model?.start?.(this.guest)));
   }
 
   #makeDevice(resolved: ResolvedDevice): void {
@@ -539,7 +532,7 @@ export class Machine {
   /** Refuses a workload that its device cannot serve. */
   #checkWorkload({ device, use: { plugin, options, path } }: ResolvedWorkload): void {
     const driver = device === undefined ? null : this.#slot(device).driver;
-    if (driver === null) return;
+    if (driver === null) return; // it needs none, or the machine is bare
     const at = { file: this.resolved.file, path: `${path}.device` };
     if (plugin.drives !== undefined && plugin.drives !== driver.drives) {
       throw wrong(at, `"${device}", a ${driver.drives} device`, `a ${plugin.drives} device`);
@@ -595,38 +588,19 @@ export class Machine {
   }
 
   #report(workloads: WorkloadReport[]): MachineReport {
-    const { resolved } = this;
-    const counters: Record<string, number> = {};
-    for (const { name, translator } of this.#platforms) {
-      const counted = guarded(name, "counters", () => translator?.counters?.()) ?? {};
-      for (const [key, count] of Object.entries(counted)) counters[key] = (counters[key] ?? 0) + count;
-    }
-    return {
-      name: resolved.manifest.name ?? resolved.file,
-      file: resolved.file,
-      platform: resolved.platform.plugin.name,
-      seed: resolved.seed,
-      verified: workloads.every((workload) => workload.verified),
-      virtualTime: this.scheduler.now,
-      wallTime: workloads.reduce((sum, workload) => sum + workload.wallTime, 0),
+    const { resolved, interrupts, scheduler } = this;
+    return machineReport({
+      resolved,
+      interrupts: interrupts.count,
+      virtualTime: scheduler.now,
       tree: this.tree(),
-      devices: [...this.#slots.values()].map(({ resolved: { id, use }, device, stats, above, bypass }) => ({
-        id,
-        plugin: use.plugin.name,
-        place: formatRequester(device.port.requester),
-        requester: device.port.requester,
-        bypass,
-        dma: withAbove(stats, above),
-        port: device.port.stats,
-        counters: guarded(use.plugin.name, "counters", () => device.counters()),
-      })),
-      platformCounters: counters,
+      slots: [...this.#slots.values()],
+      platforms: this.#platforms,
       workloads,
       warnings: [...this.#warnings.values(), ...(this.#unkept.count > 0 ? [this.#unkept] : [])],
-      interrupts: this.interrupts.count,
       observations: this.#observations,
       observationCount: this.#observationCount,
-    };
+    });
   }
 
   /** The machine as a tree: memory, platforms, buses, bridges, devices. */
@@ -634,15 +608,4 @@ export class Machine {
     const slots = [...this.#slots.values()];
     return machineTree(this.resolved, (busId) => slots.filter(({ resolved }) => resolved.busId === busId));
   }
-}
-
-/** Where the guest's heap begins: above the first MiB, or after the first page of a machine that is smaller. */
-function heapStart(memory: number): PhysAddr {
-  return memory > 2 * HEAP_START ? HEAP_START : PAGE_SIZE;
-}
-
-/** A map counts once; what it costs counts wherever it is paid. */
-function withAbove(stats: DmaStats, above: DmaStats[]): DmaStats {
-  const sum = (of: "bounces" | "bouncedBytes" | "hypercalls") => above.reduce((all, one) => all + one[of], stats[of]);
-  return { ...stats, bounces: sum("bounces"), bouncedBytes: sum("bouncedBytes"), hypercalls: sum("hypercalls") };
 }

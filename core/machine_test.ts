@@ -11,6 +11,7 @@ import {
   defineBus,
   defineDevice,
   definePlatform,
+  defineProfile,
   defineWorkload,
   type DmaContext,
   type WorkloadContext,
@@ -474,3 +475,72 @@ Deno.test("removal and reset end the leases of a device", async () => {
   machine.reset();
   assertEquals(b.reason, "reset");
 });
+
+Deno.test("a profile lays memory out and makes the root bus; a reset of the machine reaches it", async () => {
+  const log: string[] = [];
+  const small = defineProfile({
+    name: "small",
+    kind: "profile",
+    api: API_VERSION,
+    summary: "",
+    options: {},
+    bus: "flat",
+    memoryMap: (memory) => ({
+      ram: [{ base: 0x10_0000, size: memory }],
+      heap: 0x18_0000,
+      registers: { first: 0x8000_0000, end: 0x8000_2000 },
+    }),
+    create(services) {
+      log.push(`registers at ${services.reserveRegisters(16, "board", { read: () => 7, write() {} }).toString(16)}`);
+      return {
+        bridge: (parent) => parent,
+        start: () => void log.push("firmware"),
+        reset: () => void log.push("board reset"),
+      };
+    },
+  });
+  const machine = new Machine(resolved({ bus: use(small), devices: [device("a", poker(log))] }));
+  await machine.start();
+  assertEquals(machine.space.ramRegions.map(({ base, size }) => [base, size]), [[0x10_0000, 1 << 21]]);
+  assertEquals([machine.guest.heap.alloc(16), machine.space.read(0x8000_0000, 4)], [0x18_0000, 7]);
+  machine.reset();
+  assertEquals(log, [
+    "registers at 80000000",
+    "firmware",
+    "a bound, 0x5000 is 6000",
+    "a reset",
+    "board reset",
+    "firmware",
+  ]);
+});
+
+Deno.test("a bare machine has its devices, and neither firmware nor drivers", async () => {
+  const log: string[] = [];
+  const machine = new Machine(resolved({ devices: [device("a", poker(log))] }), { bare: true });
+  await machine.start();
+  machine.reset();
+  assertThrows(() => machine.driver("a"), RangeError);
+  machine.stop();
+  assertEquals(log, ["a reset", "a flushed"]);
+});
+
+Deno.test("a device is plugged into a running machine and bound; an id is free again once its device is gone", async () => {
+  const log: string[] = [];
+  const machine = new Machine(resolved());
+  await machine.start();
+  const entry = { id: "late", use: dataUrl("late", "flat") };
+  (globalThis as { latePlugin?: unknown }).latePlugin = poker(log);
+  await machine.plug(entry);
+  assertEquals(log, ["late bound, 0x5000 is 6000"]);
+  await assertRejects(() => machine.plug(entry), InputError, '"late" again');
+  machine.remove("late", "orderly");
+  await machine.plug(entry);
+  assertEquals(log.at(-1), "late bound, 0x5000 is 6000");
+  machine.stop();
+});
+
+/** A module whose default export is the plugin that a test has put where it finds it. */
+function dataUrl(name: string, bus: string): string {
+  const text = `export default { ...globalThis.latePlugin, name: "${name}", bus: "${bus}" };`;
+  return `data:text/javascript,${encodeURIComponent(text)}`;
+}

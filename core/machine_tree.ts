@@ -29,7 +29,7 @@ export function machineTree(machine: ResolvedMachine, on: (busId: string) => Plu
   return {
     label: manifest.name ?? "machine",
     detail: `${formatSize(memory)}, platform ${platform.plugin.name}`,
-    children: [busNode(busTree.id, bus ? `${bus.plugin.name} bus` : "no bus", busTree.bridges)],
+    children: [busNode(busTree.id, bus ? `${bus.plugin.name} ${bus.plugin.kind}` : "no bus", busTree.bridges)],
   };
 }
 

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { formatAddress, PAGE_SIZE, type PhysAddr, roundUp } from "./address.ts";
+import { formatAddress, PAGE_SIZE, type PhysAddr } from "./address.ts";
 
 /** Bytes in one register access. Wider accesses are made of these, lowest address first. */
 export type Width = 1 | 2 | 4;
@@ -257,12 +257,3 @@ export function copyBytes(
     to.set(from.subarray(fromOffset, fromOffset + length), toOffset);
   }
 }
-
-/** RAM of `size` bytes for a machine: below 3 GiB at 0, the rest from 4 GiB, as PCs have it. */
-export function addMachineRam(space: AddressSpace, size: number): void {
-  const low = Math.min(size, LOW_RAM_LIMIT);
-  space.addRam(new RamRegion(0, new ArrayBuffer(roundUp(low, PAGE_SIZE))));
-  if (size > low) space.addRam(new RamRegion(4 * 1024 ** 3, new ArrayBuffer(size - low)));
-}
-
-const LOW_RAM_LIMIT = 3 * 1024 ** 3;

@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { addMachineRam, AddressSpace, copyBytes, IoSpace, RamRegion } from "./memory.ts";
+import { AddressSpace, copyBytes, IoSpace, RamRegion } from "./memory.ts";
 
 Deno.test("RAM is the buffer it was made over, own, shared or a part of one", () => {
   for (const buffer of [new ArrayBuffer(8192), new SharedArrayBuffer(8192)]) {
@@ -46,17 +46,6 @@ Deno.test("a register block is not entered again while it handles an access", ()
   });
   space.write(0, 4, 1);
   assertEquals([seen, space.read(0, 4)], [[1], 0xffff_ffff]);
-});
-
-Deno.test("memory above 3 GiB continues at 4 GiB", () => {
-  const space = new AddressSpace();
-  addMachineRam(space, 3 * 1024 ** 3 + 8192);
-  assertEquals(space.ramRegions.map(({ base, end }) => [base, end]), [
-    [0, 0xc000_0000],
-    [0x1_0000_0000, 0x1_0000_2000],
-  ]);
-  space.write(0x1_0000_1000, 4, 0xabcd);
-  assertEquals(space.read(0x1_0000_1000, 4), 0xabcd);
 });
 
 Deno.test("a page view is the page it names, above 2 GiB too", () => {

@@ -21,6 +21,7 @@ export * from "./interrupts.ts";
 export * from "./manifest/loader.ts";
 export * from "./machine.ts";
 export * from "./manifest/manifest.ts";
+export * from "./manifest/source.ts";
 export * from "./mapping.ts";
 export * from "./memory.ts";
 export * from "./options.ts";

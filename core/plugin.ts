@@ -104,11 +104,33 @@ export interface BusModel {
   bridge(parent: Bus, id: string, at: string | undefined): Bus;
   /** What firmware and the operating system do before drivers start: numbering, address assignment. */
   start?(guest: GuestPort): void;
+  /** Puts what is neither a device nor a translator back to power-on. Absent: there is nothing. */
+  reset?(): void;
 }
 
 /** A bus plugin. */
 export interface BusPlugin<S extends OptionSchema = OptionSchema> extends PluginHead<"bus", S> {
   /** Makes one instance for a machine. Not called for `check`. */
+  create(services: MachineServices, root: Bus, options: OptionsOf<S>): BusModel;
+}
+
+/** What lies where in a machine's physical address space before anything is plugged in. */
+export interface MemoryMap {
+  /** RAM, by address. */
+  readonly ram: readonly { readonly base: PhysAddr; readonly size: number }[];
+  /** Where the guest's heap begins. */
+  readonly heap: PhysAddr;
+  /** Where {@linkcode MachineServices.reserveRegisters} finds room: first address, and the first one after it. */
+  readonly registers: { readonly first: PhysAddr; readonly end: PhysAddr };
+}
+
+/** A profile plugin: a whole kind of machine, which decides about memory, the root bus, interrupts and ports. */
+export interface ProfilePlugin<S extends OptionSchema = OptionSchema> extends PluginHead<"profile", S> {
+  /** The bus plugin whose place its root bus takes: what plugs into that plugs into this machine. */
+  readonly bus: string;
+  /** Lays a machine with `memory` bytes of RAM out. */
+  memoryMap(memory: number, options: OptionsOf<S>): MemoryMap;
+  /** Makes one instance for a machine, in a bus plugin's stead. Not called for `check`. */
   create(services: MachineServices, root: Bus, options: OptionsOf<S>): BusModel;
 }
 
@@ -276,9 +298,12 @@ export interface DoorPlugin<S extends OptionSchema = OptionSchema> extends Plugi
   run(context: DoorContext, options: OptionsOf<S>): Promise<number>;
 }
 
+/** Any plugin that makes a piece of a machine's hardware. */
+// deno-lint-ignore no-explicit-any
+export type HardwarePlugin = PlatformPlugin<any> | BusPlugin<any> | ProfilePlugin<any> | DevicePlugin<any>;
 /** Any plugin that a manifest can name. */
 // deno-lint-ignore no-explicit-any
-export type Part = PlatformPlugin<any> | BusPlugin<any> | DevicePlugin<any> | CheckPlugin<any> | WorkloadPlugin<any>;
+export type Part = HardwarePlugin | CheckPlugin<any> | WorkloadPlugin<any>;
 /** Any plugin. */
 // deno-lint-ignore no-explicit-any
 export type Plugin = Part | DoorPlugin<any>;
@@ -293,6 +318,10 @@ export function definePlatform<const S extends OptionSchema>(plugin: PlatformPlu
 }
 /** Gives a bus plugin its option types. */
 export function defineBus<const S extends OptionSchema>(plugin: BusPlugin<S>): BusPlugin<S> {
+  return plugin;
+}
+/** Gives a profile plugin its option types. */
+export function defineProfile<const S extends OptionSchema>(plugin: ProfilePlugin<S>): ProfilePlugin<S> {
   return plugin;
 }
 /** Gives a device plugin its option types. */

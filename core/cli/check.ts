@@ -6,7 +6,7 @@
 
 import { formatSize } from "../address.ts";
 import type { ResolvedBridge, ResolvedDevice, ResolvedMachine, ResolvedUse } from "../manifest/loader.ts";
-import { resolveSource } from "../machine.ts";
+import { resolveSource } from "../manifest/source.ts";
 import type { Plugin } from "../plugin.ts";
 import type { TreeNode } from "../report.ts";
 import type { Arguments, Command } from "./command.ts";

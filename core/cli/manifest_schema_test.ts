@@ -10,7 +10,7 @@ const schema = manifestJsonSchema([plain, slot]) as any;
 
 Deno.test("the schema allows the manifest's keys and no others", () => {
   assertEquals(Object.keys(schema.properties), [
-    ..."$schema name seed memory platform bus devices workload checks invalidation leases".split(" "),
+    ..."$schema name seed memory platform profile bus devices workload checks invalidation leases".split(" "),
   ]);
   assertEquals([schema.additionalProperties, schema.required], [false, ["platform"]]);
 });
@@ -24,6 +24,7 @@ Deno.test("every reference in the schema leads somewhere, and every object in it
     "device",
     "invalidation",
     "platform",
+    "profile",
     "workload",
   ]);
   for (const name of names) assertEquals(schema.definitions[name].type, "object");

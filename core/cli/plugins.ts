@@ -67,6 +67,7 @@ export function pluginText(plugin: Plugin, style: Style): string {
 
 function placeText(plugin: Plugin): string {
   if (plugin.kind === "device") return `, plugs into the ${[plugin.bus].flat().join(" or ")} bus`;
+  if (plugin.kind === "profile") return `, takes what plugs into the ${plugin.bus} bus`;
   if (plugin.kind === "door") return `, opened with the command ${plugin.command}`;
   if (plugin.kind === "workload") {
     return plugin.drives === undefined ? ", needs no device" : `, drives a ${plugin.drives} device`;

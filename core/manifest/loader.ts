@@ -7,10 +7,10 @@
 
 import { wrong } from "../complaints.ts";
 import { parseJsonText } from "./json_text.ts";
-import type { BridgeEntry, Manifest, Use } from "./manifest.ts";
+import { type BridgeEntry, type DeviceEntry, type Manifest, type Use, validateManifest } from "./manifest.ts";
 import { parseDuration, parseSize, readOptions } from "../options.ts";
 import { filePath, fileUrl } from "../paths.ts";
-import type { BusPlugin, PluginKind, PluginOf } from "../plugin.ts";
+import type { PluginKind, PluginOf } from "../plugin.ts";
 import { isPermissionError, resolvePlugin, useEntry } from "./plugin_loader.ts";
 import type { ResolvedBridge, ResolvedDevice, ResolvedMachine, ResolvedUse, ResolvedWorkload } from "./resolved.ts";
 
@@ -111,6 +111,23 @@ export async function resolveMachine(manifest: Manifest, file: string, base: str
 
 const ROOT = "root";
 
+/**
+ * Imports the plugins of a device that is to be plugged into a machine that is there already.
+ *
+ * @throws {InputError} as {@linkcode resolveMachine}; the machine counts it as its first device.
+ */
+export async function resolveDevice(entry: DeviceEntry, machine: ResolvedMachine): Promise<ResolvedDevice> {
+  const { file, base, bus } = machine;
+  const { workload: _, ...manifest } = machine.manifest;
+  const resolver = new Resolver(validateManifest({ ...manifest, devices: [entry] }, file), file, base);
+  const [device] = await resolver.devices();
+  if (bus === undefined) throw wrong({ file, path: "devices[0].bus" }, "a machine without a bus", "one that has a bus");
+  resolver.fits(device, bus);
+  return device;
+}
+
+type ResolvedBus = NonNullable<ResolvedMachine["bus"]>;
+
 /** In order, one after the other: the first mistake in the manifest is the one reported. */
 async function each<T, R>(items: T[] | undefined, make: (item: T, index: number) => Promise<R>): Promise<R[]> {
   const made: R[] = [];
@@ -168,22 +185,39 @@ class Resolver {
     });
   }
 
-  /** The root bus: what the manifest names, otherwise what the first device plugs into; every device must fit. */
-  async bus(devices: readonly ResolvedDevice[]): Promise<ResolvedUse<BusPlugin> | undefined> {
-    const { bus } = this.manifest;
+  /**
+   * The root bus: what the profile or the manifest names, otherwise what the first device plugs into; every device must
+   * fit.
+   */
+  async bus(devices: readonly ResolvedDevice[]): Promise<ResolvedMachine["bus"]> {
+    const { bus, profile } = this.manifest;
     const use = bus?.use ?? [devices[0]?.use.plugin.bus].flat()[0];
-    if (use === undefined) return this.#noBus();
-    const resolved = await this.use({ ...bus, use }, "bus", "bus");
-    for (const { use: { plugin, path } } of devices) {
-      const buses = [plugin.bus].flat();
-      if (buses.includes(resolved.plugin.name) || buses.includes(resolved.specifier)) continue;
-      throw wrong(
-        { file: this.file, path: `${path}.use` },
-        `"${plugin.name}", which plugs into a "${buses.join('" or "')}" bus`,
-        `a device for this machine's "${resolved.plugin.name}" bus`,
-      );
-    }
+    if (profile !== undefined) this.#noBusPlugin();
+    else if (use === undefined) return this.#noBus();
+    const resolved = profile === undefined
+      ? await this.use({ ...bus, use: use! }, "bus", "bus")
+      : await this.use(profile, "profile", "profile");
+    for (const device of devices) this.fits(device, resolved);
     return resolved;
+  }
+
+  /** @throws {InputError} when a device does not plug into the root bus. */
+  fits({ use: { plugin, path } }: ResolvedDevice, { plugin: root, specifier }: ResolvedBus): void {
+    const buses = [plugin.bus].flat();
+    const offered = root.kind === "profile" ? root.bus : root.name;
+    if (buses.includes(offered) || buses.includes(specifier)) return;
+    throw wrong(
+      { file: this.file, path: `${path}.use` },
+      `"${plugin.name}", which plugs into a "${buses.join('" or "')}" bus`,
+      `a device for this machine's "${offered}" bus`,
+    );
+  }
+
+  /** A profile brings its root bus along. */
+  #noBusPlugin(): void {
+    const key = (["use", "with", "sha256"] as const).find((key) => this.manifest.bus?.[key] !== undefined);
+    if (key === undefined) return;
+    throw wrong({ file: this.file, path: `bus.${key}` }, "a bus plugin", "none beside a profile, which has its own");
   }
 
   /** Without a device and a bus plugin there is nothing that could make bridges. */

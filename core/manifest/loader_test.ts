@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { InputError } from "../errors.ts";
-import { readManifest, type ResolvedMachine, resolveMachine, resolvePath } from "./loader.ts";
+import { readManifest, resolveDevice, type ResolvedMachine, resolveMachine, resolvePath } from "./loader.ts";
 import { validateManifest } from "./manifest.ts";
 import { filePath } from "../paths.ts";
 
@@ -148,4 +148,34 @@ Deno.test("bridges need a bus plugin", async () => {
 Deno.test("a path in an option is relative to the manifest", () => {
   assertEquals(resolvePath("../disk.img", "/machines/one"), "/machines/disk.img");
   assertEquals(resolvePath("/disk.img", "/machines/one"), "/disk.img");
+});
+
+Deno.test("a profile brings the root bus: devices for the bus whose place it takes fit, and a bus plugin beside it does not", async () => {
+  const manifest = { platform: PLAIN, profile: "./small_profile.ts" };
+  const { bus } = await resolve({ ...manifest, devices: [DEVICE] });
+  assertEquals([bus?.plugin.name, bus?.plugin.kind, bus?.path], ["small", "profile", "profile"]);
+  assertEquals(
+    await complaint({ ...manifest, devices: [DEVICE, { ...DEVICE, id: "b", use: "./other_device.ts" }] }),
+    'devices[1].use: found "other", which plugs into a "ribbon" bus, ' +
+      'expected a device for this machine\'s "./backplane_bus.ts" bus',
+  );
+  assertEquals(
+    await complaint({ ...manifest, bus: { use: "./backplane_bus.ts" } }),
+    "bus.use: found a bus plugin, expected none beside a profile, which has its own",
+  );
+  assertEquals((await resolve({ ...manifest, bus: { id: "slots", acs: true } })).busTree.id, "slots");
+});
+
+Deno.test("a device for a machine that is there is resolved like one of its manifest's", async () => {
+  const machine = await resolve({ platform: PLAIN, devices: [DEVICE] });
+  const plugged = await resolveDevice({ ...DEVICE, id: "late" }, machine);
+  assertEquals([plugged.id, plugged.busId, plugged.use.options.image], ["late", "root", "a.img"]);
+  const wrongBus = { ...DEVICE, bus: "nowhere" };
+  assertEquals(
+    (await assertRejects(() => resolveDevice(wrongBus, machine), InputError)).message,
+    'm.json: devices[0].bus: found unknown bus "nowhere", expected one of root',
+  );
+  const busless = await resolve({ platform: PLAIN });
+  await assertRejects(() => resolveDevice(DEVICE, busless), InputError, "a machine without a bus");
+  await assertRejects(() => resolveDevice({ ...DEVICE, use: "./other_device.ts" }, machine), InputError, "ribbon");
 });

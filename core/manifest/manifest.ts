@@ -85,6 +85,8 @@ export interface Manifest {
   memory?: string | number;
   /** How device addresses become memory addresses. */
   platform: Use;
+  /** The kind of machine: memory, root bus, interrupts, ports. Default: a generic one. */
+  profile?: Use;
   /** The bus tree. Default: one root bus of the kind that the devices plug into. */
   bus?: BusEntry;
   /** The devices, in the order in which they are plugged in. */

@@ -53,7 +53,7 @@ Deno.test("what is no object is no manifest", () => {
 Deno.test("an unknown key is an error with the nearest spelling", () => {
   assertEquals(
     complaint(machine({ plattform: "p" })),
-    'plattform: found unknown key "plattform", expected one of $schema, name, seed, memory, platform, bus, devices, ' +
+    'plattform: found unknown key "plattform", expected one of $schema, name, seed, memory, platform, profile, bus, devices, ' +
       'workload, checks, invalidation, leases; did you mean "platform"?',
   );
   assertEquals(

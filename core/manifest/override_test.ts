@@ -55,7 +55,7 @@ Deno.test("a whole value can be replaced, also inside an option's list", () => {
 const IMPOSSIBLE: [path: string, message: string][] = [
   [
     "memry",
-    'memry: found unknown key "memry", expected one of $schema, name, seed, memory, platform, bus, devices, ' +
+    'memry: found unknown key "memry", expected one of $schema, name, seed, memory, platform, profile, bus, devices, ' +
     'workload, checks, invalidation, leases; did you mean "memory"?',
   ],
   ["devices[2].at", "devices[2].at: found no device number 2, expected an index from 0 to 1, or one of disk0, disk1"],

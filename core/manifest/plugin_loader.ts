@@ -21,6 +21,7 @@ interface Where {
 const FUNCTIONS: Readonly<Record<PluginKind, readonly string[]>> = {
   platform: ["create"],
   bus: ["create"],
+  profile: ["create", "memoryMap"],
   device: ["create", "driver"],
   check: ["create"],
   workload: ["run"],
@@ -147,7 +148,8 @@ function contractMistake(plugin: Record<string, unknown>): [found: string, expec
   for (const name of FUNCTIONS[plugin.kind as PluginKind]) {
     if (typeof plugin[name] !== "function") return [`without ${name}()`, `what a ${plugin.kind} plugin has`];
   }
-  if (plugin.kind === "device" && ![plugin.bus].flat().every((bus) => typeof bus === "string")) {
+  const plugged = plugin.kind === "device" || plugin.kind === "profile";
+  if (plugged && ![plugin.bus].flat().every((bus) => typeof bus === "string")) {
     return ["without a bus", "the bus plugin that it plugs into"];
   }
   if (plugin.kind === "door" && typeof plugin.command !== "string") return ["without a command", "its word"];

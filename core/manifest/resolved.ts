@@ -5,7 +5,15 @@
  */
 
 import type { Manifest } from "./manifest.ts";
-import type { BusPlugin, CheckPlugin, DevicePlugin, PlatformPlugin, Plugin, WorkloadPlugin } from "../plugin.ts";
+import type {
+  BusPlugin,
+  CheckPlugin,
+  DevicePlugin,
+  PlatformPlugin,
+  Plugin,
+  ProfilePlugin,
+  WorkloadPlugin,
+} from "../plugin.ts";
 
 /** A plugin that a manifest names, imported, with its options read. */
 export interface ResolvedUse<P extends Plugin> {
@@ -86,8 +94,8 @@ export interface ResolvedMachine {
   readonly memory: number;
   /** The root bridge's platform. */
   readonly platform: ResolvedUse<PlatformPlugin>;
-  /** Absent only when there is no device and the manifest names no bus. */
-  readonly bus?: ResolvedUse<BusPlugin>;
+  /** The profile, if the manifest names one. Absent only when there is no device and the manifest names no bus either. */
+  readonly bus?: ResolvedUse<BusPlugin> | ResolvedUse<ProfilePlugin>;
   /** Buses and bridges. */
   readonly busTree: ResolvedBusTree;
   /** In the order of the manifest. */

@@ -84,6 +84,7 @@ function plugged(kind: PluginKind): Record<"use" | "with" | "sha256", Field> {
 }
 
 const PLATFORM: Shape = { what: "platform", plugin: "platform", fields: plugged("platform") };
+const PROFILE: Shape = { what: "profile", plugin: "profile", fields: plugged("profile") };
 const CHECK: Shape = { what: "check", plugin: "check", fields: plugged("check") };
 
 const BRIDGE: Shape = {
@@ -166,6 +167,11 @@ export const MANIFEST: Shape = {
       short: true,
       required: true,
       description: "How device addresses become memory addresses.",
+    },
+    profile: {
+      object: PROFILE,
+      short: true,
+      description: "The kind of machine: memory, root bus, interrupts, ports. Default: a generic one.",
     },
     bus: { object: BUS, description: "The bus tree. Default: one root bus of the kind that the devices plug into." },
     devices: { list: DEVICE, description: "The devices." },

@@ -11,7 +11,7 @@ import type { PciPlan } from "./guest_plan.ts";
 import type { PciDevice } from "./guest_pci_device.ts";
 import { formatRequester } from "./layout.ts";
 
-export type { PciPlan } from "./guest_plan.ts";
+export type { PciPlan, PciRange } from "./guest_plan.ts";
 export type { PciBar } from "./guest_bars.ts";
 export { GuestConfig } from "./guest_config.ts";
 export { PciDevice } from "./guest_pci_device.ts";
