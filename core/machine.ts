@@ -26,7 +26,7 @@ import {
 } from "./manifest/loader.ts";
 import type { DeviceEntry, Manifest } from "./manifest/manifest.ts";
 import { resolveSource, type SourceOptions } from "./manifest/source.ts";
-import { machineTree } from "./machine_tree.ts";
+import { machineTree } from "./report/tree.ts";
 import { LeaseTable } from "./mapping.ts";
 import { AddressSpace, IoSpace, RamRegion, type RegisterBlock } from "./memory.ts";
 import { memoryMap } from "./memory_map.ts";
@@ -43,14 +43,14 @@ import type {
   Platform,
   WorkloadContext,
 } from "./plugin.ts";
-import { machineReport, type ReportedSlot } from "./machine_report.ts";
+import { machineReport, type ReportedSlot } from "./report/build.ts";
 import {
   type MachineReport,
   OBSERVATION_LIMIT,
   type TreeNode,
   type WarningReport,
   type WorkloadReport,
-} from "./report.ts";
+} from "./report/report.ts";
 
 /** How to load a machine. */
 export interface LoadOptions extends SourceOptions {

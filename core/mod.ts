@@ -27,4 +27,4 @@ export * from "./memory.ts";
 export * from "./options.ts";
 export * from "./plugin.ts";
 export * from "./ports.ts";
-export * from "./report.ts";
+export * from "./report/report.ts";

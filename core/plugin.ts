@@ -16,7 +16,7 @@ import type { OptionSchema, OptionsOf } from "./options.ts";
 import type { LoadOptions } from "./machine.ts";
 import type { DevicePort, GuestPort, HypercallRegisters } from "./ports.ts";
 import type { PhysAddr } from "./address.ts";
-import type { MachineReport } from "./report.ts";
+import type { MachineReport } from "./report/report.ts";
 
 /** The version of this contract. A plugin made for another one is refused. */
 export const API_VERSION = 1;

@@ -8,7 +8,7 @@ import { formatSize } from "../address.ts";
 import type { ResolvedBridge, ResolvedDevice, ResolvedMachine, ResolvedUse } from "../manifest/loader.ts";
 import { resolveSource } from "../manifest/source.ts";
 import type { Plugin } from "../plugin.ts";
-import type { TreeNode } from "../report.ts";
+import type { TreeNode } from "../report/report.ts";
 import type { Arguments, Command } from "./command.ts";
 import { Exit } from "./failure.ts";
 import { toJson } from "./json.ts";

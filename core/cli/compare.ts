@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { DeviceReport, MachineReport } from "../report.ts";
+import type { DeviceReport, MachineReport } from "../report/report.ts";
 import type { Style } from "./style.ts";
 import { drawPairs, drawTable } from "./table.ts";
 import { formatCount, formatTime } from "./units.ts";

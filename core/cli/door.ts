@@ -8,7 +8,7 @@ import { InputError } from "../errors.ts";
 import { doorPlugins } from "../manifest/plugin_loader.ts";
 import { type OptionSpec, readOptions } from "../options.ts";
 import type { DoorPlugin } from "../plugin.ts";
-import type { MachineReport } from "../report.ts";
+import type { MachineReport } from "../report/report.ts";
 import type { Arguments, Command, CommandOption } from "./command.ts";
 import { Exit } from "./failure.ts";
 import { toJson } from "./json.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { DeviceReport, MachineReport, TreeNode, WarningReport, WorkloadReport } from "../report.ts";
+import type { DeviceReport, MachineReport, TreeNode, WarningReport, WorkloadReport } from "../report/report.ts";
 import type { Style } from "./style.ts";
 import { drawPairs, drawTable, drawTree } from "./table.ts";
 import { formatBytes, formatCount, formatTime } from "./units.ts";

@@ -8,7 +8,7 @@ import { InputError, PluginError } from "../errors.ts";
 import { readManifest } from "../manifest/loader.ts";
 import { loadMachine, type LoadOptions, type Machine } from "../machine.ts";
 import { resolvePlugin } from "../manifest/plugin_loader.ts";
-import type { MachineReport } from "../report.ts";
+import type { MachineReport } from "../report/report.ts";
 import type { Arguments, Command } from "./command.ts";
 import type { Run } from "./compare.ts";
 import { Exit, explain, StalledError } from "./failure.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { TreeNode } from "../report.ts";
+import type { TreeNode } from "../report/report.ts";
 import { type Style, width } from "./style.ts";
 
 const INDENT = "  ";

@@ -192,10 +192,10 @@ export function topLevelHoldsTheRoomsOnly(tree: Tree): string[] {
 
 /**
  * Most lines of code (blank lines and comments apart) that the kernel may have, without its tests, its conformance kit
- * and the command line; and the same for the room beside it, which reads manifests and finds plugins. The plan asked for about
- * 2,500 in the kernel. The limits only ever go down.
+ * and the command line; and the same for the rooms beside it: one reads manifests and finds plugins, one makes the report of a
+ * run. The plan asked for about 2,500 in the kernel. The limits only ever go down.
  */
-const MOST_LINES = { core: 3400, "core/manifest": 900 } as const;
+const MOST_LINES = { core: 3350, "core/manifest": 900, "core/report": 170 } as const;
 
 /** The kernel, and the room that reads manifests, stay small enough to be read in a day. */
 export function kernelStaysSmall(tree: Tree): string[] {

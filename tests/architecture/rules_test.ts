@@ -178,13 +178,13 @@ Deno.test("anything new at the top level is found", () => {
 });
 
 Deno.test("a kernel that has grown too large is found; tests, kit, command line and comments do not count", () => {
-  const long = "// said\n\nfirst();\n".repeat(3400);
+  const long = "// said\n\nfirst();\n".repeat(3350);
   const uncounted = { "core/bus_test.ts": long, "core/testing.ts": long, "core/cli/main.ts": long };
   assertEquals(complaints(rules.kernelStaysSmall, uncounted), []);
   assertEquals(complaints(rules.kernelStaysSmall, { "core/bus.ts": long }), [
-    "core/*.ts has 3401 lines of code, of at most 3400",
+    "core/*.ts has 3351 lines of code, of at most 3350",
   ]);
   assertEquals(complaints(rules.kernelStaysSmall, { "core/manifest/loader.ts": long }), [
-    "core/manifest/*.ts has 3400 lines of code, of at most 900",
+    "core/manifest/*.ts has 3350 lines of code, of at most 900",
   ]);
 });

@@ -1,7 +1,7 @@
 /** Reports for tests: made by hand, so that what is printed can be compared with what was meant. */
 
 import { dmaStats } from "../../dma_ops.ts";
-import type { DeviceReport, MachineReport, WorkloadReport } from "../../report.ts";
+import type { DeviceReport, MachineReport, WorkloadReport } from "../../report/report.ts";
 
 /** A device that did something. */
 export const DEVICE: DeviceReport = {

@@ -4,10 +4,10 @@
  * @module
  */
 
-import { formatSize } from "./address.ts";
-import type { Device } from "./plugin.ts";
+import { formatSize } from "../address.ts";
+import type { Device } from "../plugin.ts";
 import { formatRequester, type TreeNode } from "./report.ts";
-import type { ResolvedBridge, ResolvedDevice, ResolvedMachine } from "./manifest/resolved.ts";
+import type { ResolvedBridge, ResolvedDevice, ResolvedMachine } from "../manifest/resolved.ts";
 
 /** What the tree says of a device. */
 interface Plugged {

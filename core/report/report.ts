@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { DmaStats } from "./dma_ops.ts";
-import type { PortStats } from "./ports.ts";
+import type { DmaStats } from "../dma_ops.ts";
+import type { PortStats } from "../ports.ts";
 
 /** A node of the machine's tree. */
 export interface TreeNode {

@@ -4,11 +4,11 @@
  * @module
  */
 
-import type { BusTranslator } from "./bus_translator.ts";
-import type { DmaStats } from "./dma_ops.ts";
-import { guarded } from "./errors.ts";
-import type { ResolvedDevice, ResolvedMachine } from "./manifest/resolved.ts";
-import type { Device } from "./plugin.ts";
+import type { BusTranslator } from "../bus_translator.ts";
+import type { DmaStats } from "../dma_ops.ts";
+import { guarded } from "../errors.ts";
+import type { ResolvedDevice, ResolvedMachine } from "../manifest/resolved.ts";
+import type { Device } from "../plugin.ts";
 import { type DeviceReport, formatRequester, type MachineReport } from "./report.ts";
 
 /** A device in its machine, as far as reports go. */
