@@ -11,14 +11,13 @@ import {
   type DriverAddressing,
   type DriverQueue,
   type DriverTransport,
-  Feature,
   FeatureSet,
+  makeDriverQueue,
   negotiate,
-  placeSplit,
+  queueBytes,
   resetDevice,
   type RingFeatures,
   ringFeatures,
-  SplitDriverQueue,
   Status,
 } from "@iova/virtio";
 import { BLOCK_DEVICE, BlockConfig, BlockFeature } from "./layout.ts";
@@ -96,13 +95,11 @@ function makeQueue(
   let size = Math.min(queueSize, transport.queueSize(0));
   if (size === 0) throw new Error("the device has no queue");
   for (;;) {
-    const queue = SplitDriverQueue.create({
+    const queue = makeDriverQueue(features, {
       index: 0,
       size,
       guest,
       addressing,
-      indirect: features.has(Feature.INDIRECT_DESC),
-      eventIndex: features.has(Feature.EVENT_IDX),
       notify: transport.notifier(0),
       coherentTables: requestMemory === "coherent",
     });
@@ -113,9 +110,9 @@ function makeQueue(
       throw new Error(refused === -Errno.E2BIG ? TOO_HIGH : `the device refuses a queue of ${size}`);
     }
     // With little memory left a smaller ring will do, as on Linux.
-    const { bytes } = placeSplit(size);
+    const bytes = queueBytes(features, size);
     if (bytes <= SMALLEST_RING || size <= 4) throw new GuestMemoryError("the ring of a virtio block device", bytes);
-    size /= 2;
+    size = Math.floor(size / 2);
   }
 }
 

@@ -24,7 +24,11 @@ const options = {
   image: option.path("The disk: a raw image. Either this or `ram`."),
   ram: option.size("The disk: memory of this size, lost at the end. Either this or `image`.", { min: 512 }),
   readOnly: option.boolean("Refuse writes.", { default: false }),
-  queueSize: option.integer("Entries of the queue: a power of two.", { default: 128, min: 4, max: 1024 }),
+  queueSize: option.integer("Entries of the queue: a power of two, unless the ring is packed.", {
+    default: 128,
+    min: 4,
+    max: 1024,
+  }),
   serial: option.string("Serial number.", { default: "", maxLength: 20 }),
   requestMemory: option.choice(
     "Where a request's header, status and indirect table lie: in memory that is mapped once, or mapped for every " +
@@ -48,7 +52,7 @@ const virtioBlk: DevicePlugin = defineDevice({
   bus: "pci",
   physicallyAddressed: (given) => usesPhysicalAddresses(given),
   create(context, given) {
-    checkQueueSize(context, given.queueSize);
+    checkQueueSize(context, given);
     const backend = openMedium(context, given);
     try {
       return plugIn(context, given, backend);
@@ -114,8 +118,8 @@ function openMedium({ where, resolvePath }: DeviceContext, { image, ram, readOnl
   return new RamBackend(ram!, { readOnly });
 }
 
-function checkQueueSize({ where }: DeviceContext, queueSize: number): void {
-  if ((queueSize & (queueSize - 1)) === 0) return;
+function checkQueueSize({ where }: DeviceContext, { queueSize, packed }: Given): void {
+  if (packed || (queueSize & (queueSize - 1)) === 0) return;
   const path = `${where.path}.with.queueSize`;
   throw new InputError({ file: where.file, path, found: String(queueSize), expected: "a power of two" });
 }

@@ -9,7 +9,7 @@
 import { BlockOp, BlockStatus, RamBackend } from "@iova/block";
 import { Access, AddressSpace, Bridge, Bus, type BusPort, EventStream, HardwareWork, LeaseTable } from "@iova/core";
 import { loadMachine, type Machine, MemoryTarget, RamRegion, Random, Scheduler } from "@iova/core";
-import { Chain, Pop, SplitDeviceQueue } from "@iova/virtio";
+import { Chain, type DeviceQueue, Feature, FeatureSet, makeDeviceQueue, Pop } from "@iova/virtio";
 import { MockRing } from "@iova/virtio/testing";
 import { type Case, suite } from "../../../tests/bench/harness.ts";
 import type { VirtioBlockDriver } from "./driver.ts";
@@ -88,10 +88,11 @@ function parts(): Case[] {
   return [fetch(port, ring), translate(port), copy(space), complete(port, ring)];
 }
 
-function queueOver(port: BusPort, ring: MockRing): SplitDeviceQueue {
+function queueOver(port: BusPort, ring: MockRing): DeviceQueue {
   const [desc, avail, used] = ring.addresses.map(Number);
   const addresses = { descHi: 0, descLo: desc, driverHi: 0, driverLo: avail, deviceHi: 0, deviceLo: used };
-  return new SplitDeviceQueue({ size: ring.size, port, addresses, indirect: true, eventIndex: true });
+  const features = new FeatureSet([Feature.INDIRECT_DESC, Feature.EVENT_IDX]);
+  return makeDeviceQueue(features, { size: ring.size, port, addresses });
 }
 
 function fetch(port: BusPort, ring: MockRing): Case {

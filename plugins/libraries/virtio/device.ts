@@ -9,5 +9,6 @@ export * from "./device_chain.ts";
 export * from "./device_model.ts";
 export * from "./device_pci.ts";
 export * from "./device_queue.ts";
-export * from "./device_split.ts";
+export * from "./device_rings.ts";
+export * from "./device_rules.ts";
 export * from "./device_words.ts";

@@ -8,9 +8,9 @@
 import type { DevicePort, EventStream, Scheduler } from "@iova/core";
 import { Chain } from "./device_chain.ts";
 import { type DeviceQueue, Pop, type RingAddresses, RingFault } from "./device_queue.ts";
-import { SplitDeviceQueue } from "./device_split.ts";
+import { isQueueSize, makeDeviceQueue } from "./device_rings.ts";
+import { type Personality, RING_RULES, type RingRules } from "./device_rules.ts";
 import { Feature, FeatureSet, type RingFeatures, ringFeatures, Status } from "./layout_features.ts";
-import { isRingSize } from "./layout_ring.ts";
 
 /** How a model ended its work on a chain. */
 export const Outcome = {
@@ -34,7 +34,7 @@ export interface VirtioModel {
   readonly type: number;
   /** Numbers of the feature bits that it offers; ring and transport features are added by {@linkcode VirtioDevice}. */
   readonly features: readonly number[];
-  /** Largest size of each queue: powers of two. */
+  /** Largest size of each queue. A split ring's is a power of two, so that the driver can use it all. */
   readonly queueSizes: readonly number[];
   /** The device configuration, as the driver reads it. */
   readonly config: Uint8Array;
@@ -81,7 +81,7 @@ export interface VirtioDeviceOptions extends RingFeatures {
   /** What the device does. */
   readonly model: VirtioModel;
   /** Which implementation's manners it has where they differ from the specification. Default `spec`. */
-  readonly personality?: "spec" | "qemu";
+  readonly personality?: Personality;
 }
 
 /** Chains that one turn of a queue works on before others get theirs. */
@@ -167,13 +167,14 @@ export class VirtioDevice {
   readonly #scheduler: Scheduler;
   readonly #events: EventStream;
   readonly #accessPlatform: boolean;
+  readonly #rules: RingRules;
   readonly #chain: Chain;
   #status = 0;
   #live = false;
 
   /** A device that has been reset. */
   constructor(options: VirtioDeviceOptions) {
-    const { id, port, scheduler, events, model, accessPlatform = true } = options;
+    const { id, port, scheduler, events, model, accessPlatform = true, personality = "spec" } = options;
     this.#id = id;
     this.port = port;
     this.#scheduler = scheduler;
@@ -181,7 +182,8 @@ export class VirtioDevice {
     this.model = model;
     this.#accessPlatform = accessPlatform;
     this.offered = new FeatureSet([...model.features, ...ringFeatures(options)]);
-    this.#chain = new Chain(Math.max(1, ...model.queueSizes));
+    this.#rules = RING_RULES[personality];
+    this.#chain = new Chain(Math.max(1, this.#rules.tableEntries, ...model.queueSizes));
     this.queues = model.queueSizes.map((size, index) => this.#makeQueue(index, size));
   }
 
@@ -211,22 +213,17 @@ export class VirtioDevice {
     if ((this.#status & Status.FEATURES_OK) === 0) this.accepted.setWord(index, value);
   }
 
-  /** The driver sets a queue's size. Refused, so that the old one reads back, unless it is a power of two that fits. */
+  /** The driver sets a queue's size. Refused, so that the old one reads back, unless its ring can have it. */
   resize(queue: VirtioQueue, size: number): void {
-    if (!queue.enabled && isRingSize(size) && size <= queue.maxSize) queue.size = size;
+    if (!queue.enabled && isQueueSize(this.accepted, size, this.#rules) && size <= queue.maxSize) queue.size = size;
   }
 
   /** The driver enables a queue. */
   enable(queue: VirtioQueue): void {
     if (queue.enabled) return;
     queue.enabled = true;
-    queue.ring = new SplitDeviceQueue({
-      size: queue.size,
-      port: this.port,
-      addresses: queue,
-      indirect: this.accepted.has(Feature.INDIRECT_DESC),
-      eventIndex: this.accepted.has(Feature.EVENT_IDX),
-    });
+    const { size } = queue;
+    queue.ring = makeDeviceQueue(this.accepted, { size, port: this.port, addresses: queue, rules: this.#rules });
     if (queue.ring.fault !== RingFault.NONE) this.needsReset(queue.ring.fault);
   }
 

@@ -4,7 +4,9 @@
  * @module
  */
 
+import type { DevicePort } from "@iova/core";
 import type { Chain } from "./device_chain.ts";
+import type { RingRules } from "./device_rules.ts";
 
 /** What {@linkcode DeviceQueue.pop} found. */
 export const Pop = {
@@ -34,6 +36,7 @@ export const RingFault = {
   NOT_NEGOTIATED: "indirect descriptor without the feature",
   NESTED: "indirect descriptor in an indirect table",
   INDIRECT_NEXT: "indirect descriptor that goes on",
+  MIXED: "indirect descriptor after direct ones",
   TABLE_SIZE: "indirect table of a wrong length",
   TABLE_UNREACHABLE: "indirect table leads nowhere",
   TOO_LONG: "chain of 2^32 bytes or more",
@@ -84,4 +87,24 @@ export interface DeviceQueue {
   wantKicks(wanted: boolean): Pop;
   /** Ends the ring for good: nothing is touched any more. */
   release(): void;
+}
+
+/** What a device's ring is made with. */
+export interface DeviceRingOptions {
+  /** Entries. */
+  readonly size: number;
+  /** The way to the ring. */
+  readonly port: DevicePort;
+  /** Where the driver says that the ring is. */
+  readonly addresses: RingAddresses;
+  /** INDIRECT_DESC is negotiated. Default false. */
+  readonly indirect?: boolean;
+  /** EVENT_IDX is negotiated. Default false. */
+  readonly eventIndex?: boolean;
+  /** IN_ORDER is negotiated: chains are published in the order in which they came, in batches. Default false. */
+  readonly inOrder?: boolean;
+  /** NOTIFY_ON_EMPTY is negotiated (legacy): an emptied ring interrupts even if the driver wants none. Default false. */
+  readonly notifyOnEmpty?: boolean;
+  /** Default: the specification's. */
+  readonly rules?: RingRules;
 }

@@ -1,18 +1,14 @@
 /**
  * The device's side of a split ring (virtio 1.4 §2.7).
  *
- * The ring is reached through a lease, taken at first use and taken again after a revocation; views are held for one call
- * only. Each descriptor is read once into private memory, then checked, and only the copy is used. Indices that the
- * device owns are private: what a driver writes over them is never read.
- *
  * @module
  */
 
-import { Access, BusStatus, type DevicePort, type Lease, type LeaseRange, type LeaseView } from "@iova/core";
+import { Access, type LeaseRange, type LeaseView } from "@iova/core";
 import { fence } from "./barrier.ts";
 import type { Chain } from "./device_chain.ts";
-import { type DeviceQueue, Pop, type RingAddresses, RingFault } from "./device_queue.ts";
-import { PrivateCopy } from "./device_words.ts";
+import { type DeviceRingOptions, Pop, type RingAddresses, RingFault } from "./device_queue.ts";
+import { DeviceRing } from "./device_ring.ts";
 import { RingPart } from "./device_ring_part.ts";
 import {
   AVAIL_NO_INTERRUPT,
@@ -23,6 +19,7 @@ import {
   descBytes,
   DescFlag,
   EVENT_SIZE,
+  isRingSize,
   RingAlign,
   USED_NO_NOTIFY,
   USED_RING,
@@ -33,21 +30,7 @@ import {
   VirtqUsedElem,
 } from "./layout_ring.ts";
 
-/** What a split ring is made with. */
-export interface SplitDeviceOptions {
-  /** Entries: a power of two. */
-  readonly size: number;
-  /** The way to the ring. */
-  readonly port: DevicePort;
-  /** Where the driver says that the ring is. */
-  readonly addresses: RingAddresses;
-  /** INDIRECT_DESC is negotiated. */
-  readonly indirect: boolean;
-  /** EVENT_IDX is negotiated. */
-  readonly eventIndex: boolean;
-}
-
-const { NEXT, WRITE, INDIRECT } = DescFlag;
+const { NEXT, INDIRECT } = DescFlag;
 const DESC_SIZE = VirtqDesc.size;
 const DESC_WORDS = DESC_SIZE / 4;
 const ADDR_LO = VirtqDesc.at.addr;
@@ -59,142 +42,46 @@ const NEXT_SHIFT = 8 * (VirtqDesc.at.next - VirtqDesc.at.flags);
 const ELEM_SIZE = VirtqUsedElem.size;
 const ELEM_ID = VirtqUsedElem.at.id;
 const ELEM_LEN = VirtqUsedElem.at.len;
-const TWO32 = 4294967296;
 
-/** See the module's text. */
-export class SplitDeviceQueue implements DeviceQueue {
-  readonly size: number;
-  fault: RingFault = RingFault.NONE;
-  readonly #port: DevicePort;
-  readonly #indirect: boolean;
-  readonly #eventIndex: boolean;
-  readonly #ranges: LeaseRange[];
+/** See the module's text. A chain's id is its head. */
+export class SplitDeviceQueue extends DeviceRing {
   readonly #desc = new RingPart();
   readonly #avail = new RingPart();
   readonly #used = new RingPart();
-  /** A private copy of an indirect table. */
-  readonly #table: PrivateCopy;
-  readonly #pushedId: Uint16Array;
-  readonly #pushedLength: Uint32Array;
-  #lease: Lease | null = null;
+  readonly #notifyOnEmpty: boolean;
+  /** Turns an index into a slot; −1 when the size is no power of two. */
+  readonly #mask: number;
   #lastAvail = 0;
   #usedIdx = 0;
-  #pushed = 0;
-  #inFlight = 0;
   #signalled = 0;
   #signalledValid = false;
-  // Arguments and results of work done under a lease, so that no closure is made for it.
-  #chain: Chain | null = null;
-  #flag = false;
-  #indirectHi = 0;
-  #indirectLo = 0;
-  #indirectLength = -1;
 
   /** A ring whose addresses have not been touched yet. */
-  constructor({ size, port, addresses, indirect, eventIndex }: SplitDeviceOptions) {
-    this.size = size;
-    this.#port = port;
-    this.#indirect = indirect;
-    this.#eventIndex = eventIndex;
-    this.#ranges = rangesOf(addresses, size, eventIndex);
-    this.#table = new PrivateCopy(size * DESC_SIZE);
-    this.#pushedId = new Uint16Array(size);
-    this.#pushedLength = new Uint32Array(size);
-    if (!isAligned(addresses)) this.fault = RingFault.MISALIGNED;
+  constructor(options: DeviceRingOptions) {
+    super(options, rangesOf(options.addresses, options.size, options.eventIndex ?? false));
+    this.#notifyOnEmpty = options.notifyOnEmpty ?? false;
+    this.#mask = isRingSize(options.size) ? options.size - 1 : -1;
+    if (!isAligned(options.addresses)) this.fault = RingFault.MISALIGNED;
   }
 
-  get unpublished(): number {
-    return this.#pushed;
-  }
-
-  pop(chain: Chain): Pop {
-    if (this.fault !== RingFault.NONE) return Pop.BROKEN;
-    const status = this.#reach();
-    if (status !== BusStatus.OK) return status === BusStatus.PENDING ? Pop.PENDING : Pop.BROKEN;
-    this.#chain = chain;
-    this.#indirectLength = -1;
-    let found = this.#lease!.use(this.#fetch) ?? Pop.EMPTY;
-    if (found === Pop.CHAIN && this.#indirectLength >= 0) found = this.#fetchTable(chain);
-    if (found !== Pop.CHAIN) return found;
-    this.#lastAvail = (this.#lastAvail + 1) & 0xffff;
-    this.#inFlight++;
-    return Pop.CHAIN;
-  }
-
-  unpop(): void {
-    this.#lastAvail = (this.#lastAvail - 1) & 0xffff;
-    this.#inFlight--;
-  }
-
-  push(id: number, written: number): void {
-    this.#pushedId[this.#pushed] = id;
-    this.#pushedLength[this.#pushed++] = written;
-  }
-
-  publish(): boolean {
-    // What was finished before the driver's mistake is finished all the same.
-    if (this.#pushed === 0 || this.#reach() !== BusStatus.OK) return false;
-    this.#flag = false;
-    this.#lease!.use(this.#store);
-    return this.#flag;
-  }
-
-  wantKicks(wanted: boolean): Pop {
-    if (this.fault !== RingFault.NONE) return Pop.BROKEN;
-    const status = this.#reach();
-    if (status !== BusStatus.OK) return status === BusStatus.PENDING ? Pop.PENDING : Pop.BROKEN;
-    this.#flag = wanted;
-    this.#lease!.use(this.#ask);
-    return this.#flag ? Pop.CHAIN : Pop.EMPTY;
-  }
-
-  release(): void {
-    this.fault = RingFault.RELEASED;
-    this.#pushed = 0;
-    const lease = this.#lease;
-    this.#lease = null;
-    lease?.release();
-  }
-
-  /** Has a live lease over the ring, or says why not. */
-  #reach(): BusStatus {
-    if (this.#lease !== null && this.#lease.live) return BusStatus.OK;
-    if (this.fault === RingFault.RELEASED) return BusStatus.UNSUPPORTED_REQUEST;
-    const mapped = this.#port.map(this.#ranges, { onRevoke: this.#revoked });
-    if (mapped.ok) {
-      this.#lease = mapped.lease;
-      return BusStatus.OK;
-    }
-    if (mapped.status !== BusStatus.PENDING) this.fault = RingFault.UNREACHABLE;
-    return mapped.status;
-  }
-
-  // Under policy `wait` the lease is still live here: ending it lets the invalidation complete.
-  readonly #revoked = (lease: Lease): void => {
-    if (this.#lease === lease) this.#lease = null;
-    lease.release();
-  };
-
-  #bind(views: readonly LeaseView[]): void {
+  protected bind(views: readonly LeaseView[]): void {
     this.#desc.bind(views[0]);
     this.#avail.bind(views[1]);
     this.#used.bind(views[2]);
   }
 
-  readonly #fetch = (views: readonly LeaseView[]): Pop => {
-    this.#bind(views);
+  protected fetch(chain: Chain): Pop {
     const { size } = this;
     const pending = (this.#avail.u16(VirtqAvail.at.idx) - this.#lastAvail) & 0xffff;
     if (pending === 0) return Pop.EMPTY;
-    if (pending > size) return this.#break(RingFault.AVAIL_JUMP);
-    if (this.#inFlight >= size) return this.#break(RingFault.TOO_MANY);
-    const head = this.#avail.u16(AVAIL_RING + (this.#lastAvail & (size - 1)) * AVAIL_SLOT_SIZE);
-    const chain = this.#chain!;
+    if (pending > size) return this.break(RingFault.AVAIL_JUMP);
+    if (this.inFlight >= size) return this.break(RingFault.TOO_MANY);
+    const head = this.#avail.u16(AVAIL_RING + this.#slot(this.#lastAvail) * AVAIL_SLOT_SIZE);
     chain.clear();
     chain.id = head;
-    if (head >= size) return this.#break(RingFault.HEAD);
+    if (head >= size) return this.break(RingFault.HEAD);
     return this.#walk(chain, head);
-  };
+  }
 
   /** Follows a chain in the descriptor table; an indirect table is left for later. */
   #walk(chain: Chain, index: number): Pop {
@@ -206,94 +93,71 @@ export class SplitDeviceQueue implements DeviceQueue {
       const hi = desc.i32(at + ADDR_HI);
       const length = desc.i32(at + LEN) >>> 0;
       const flags = desc.i32(at + FLAGS_NEXT);
-      if ((flags & INDIRECT) !== 0) return this.#enter(hi, lo, length, flags);
-      const fault = this.#take(chain, hi, lo, length, flags);
-      if (fault !== RingFault.NONE) return this.#break(fault);
+      if ((flags & INDIRECT) !== 0) return this.#enterTable(chain, hi, lo, length, flags);
+      const fault = this.take(chain, hi, lo, length, flags);
+      if (fault !== RingFault.NONE) return this.break(fault);
       if ((flags & NEXT) === 0) return Pop.CHAIN;
       index = flags >>> NEXT_SHIFT;
-      if (index >= size) return this.#break(RingFault.NEXT);
+      if (index >= size) return this.break(RingFault.NEXT);
     }
-    return this.#break(RingFault.LOOP);
+    return this.break(RingFault.LOOP);
   }
 
-  #enter(hi: number, lo: number, length: number, flags: number): Pop {
-    if (!this.#indirect) return this.#break(RingFault.NOT_NEGOTIATED);
-    if ((flags & NEXT) !== 0) return this.#break(RingFault.INDIRECT_NEXT);
-    // A chain is at most as long as the ring (§2.7.5.3.1), so a longer table has no use.
-    if (length === 0 || length % DESC_SIZE !== 0 || length > this.#table.bytes.length) {
-      return this.#break(RingFault.TABLE_SIZE);
-    }
-    this.#indirectHi = hi;
-    this.#indirectLo = lo;
-    this.#indirectLength = length;
-    return Pop.CHAIN;
+  #enterTable(chain: Chain, hi: number, lo: number, length: number, flags: number): Pop {
+    const { rules } = this;
+    if (!this.indirect && rules.indirectNegotiated) return this.break(RingFault.NOT_NEGOTIATED);
+    if (chain.count > 0 && !rules.indirectTail) return this.break(RingFault.MIXED);
+    if ((flags & NEXT) !== 0 && rules.indirectNext) return this.break(RingFault.INDIRECT_NEXT);
+    return this.enter(hi, lo, length);
   }
 
-  #fetchTable(chain: Chain): Pop {
-    const length = this.#indirectLength;
-    const status = this.#table.read(this.#port, this.#indirectHi, this.#indirectLo, 0, length);
-    if (status === BusStatus.PENDING) return Pop.PENDING;
-    return status === BusStatus.OK
-      ? this.#walkTable(chain, length / DESC_SIZE)
-      : this.#break(RingFault.TABLE_UNREACHABLE);
-  }
-
-  #walkTable(chain: Chain, entries: number): Pop {
-    const { words } = this.#table;
+  protected walkTable(chain: Chain, entries: number): Pop {
+    const { words } = this.table;
     let index = 0;
     for (let steps = 0; steps < entries; steps++) {
       const at = index * DESC_WORDS;
       const flags = words[at + FLAGS_NEXT / 4];
-      if ((flags & INDIRECT) !== 0) return this.#break(RingFault.NESTED);
+      if ((flags & INDIRECT) !== 0) return this.break(RingFault.NESTED);
       const length = words[at + LEN / 4] >>> 0;
-      const fault = this.#take(chain, words[at + ADDR_HI / 4], words[at + ADDR_LO / 4], length, flags);
-      if (fault !== RingFault.NONE) return this.#break(fault);
+      const fault = this.take(chain, words[at + ADDR_HI / 4], words[at + ADDR_LO / 4], length, flags);
+      if (fault !== RingFault.NONE) return this.break(fault);
       if ((flags & NEXT) === 0) return Pop.CHAIN;
       index = flags >>> NEXT_SHIFT;
-      if (index >= entries) return this.#break(RingFault.NEXT);
+      if (index >= entries) return this.break(RingFault.NEXT);
     }
-    return this.#break(RingFault.LOOP);
+    return this.break(RingFault.LOOP);
   }
 
-  /** Adds one buffer to the chain, checked. */
-  #take(chain: Chain, hi: number, lo: number, length: number, flags: number): RingFault {
-    const i = chain.count;
-    if (length === 0) return RingFault.EMPTY_BUFFER;
-    // A chain of more buffers than the ring has is a loop, or as bad as one.
-    if (i === this.size) return RingFault.LOOP;
-    chain.hi[i] = hi;
-    chain.lo[i] = lo;
-    chain.length[i] = length;
-    chain.count = i + 1;
-    if ((flags & WRITE) !== 0) {
-      chain.writeBytes += length;
-    } else {
-      if (chain.readable !== i) return RingFault.ORDER;
-      chain.readable++;
-      chain.readBytes += length;
-    }
-    return chain.readBytes + chain.writeBytes < TWO32 ? RingFault.NONE : RingFault.TOO_LONG;
+  protected advance(): void {
+    this.#lastAvail = (this.#lastAvail + 1) & 0xffff;
   }
 
-  readonly #store = (views: readonly LeaseView[]): void => {
-    this.#bind(views);
+  protected retreat(): void {
+    this.#lastAvail = (this.#lastAvail - 1) & 0xffff;
+  }
+
+  protected store(): boolean {
     const used = this.#used;
-    for (let i = 0; i < this.#pushed; i++) {
-      const at = USED_RING + (this.#usedIdx & (this.size - 1)) * ELEM_SIZE;
-      used.setI32(at + ELEM_ID, this.#pushedId[i]);
-      used.setI32(at + ELEM_LEN, this.#pushedLength[i]);
-      this.#usedIdx = (this.#usedIdx + 1) & 0xffff;
+    const { done } = this;
+    const { count } = done;
+    for (let i = 0; i < count; i++) {
+      const at = USED_RING + this.#slot(this.#usedIdx) * ELEM_SIZE;
+      const last = done.batchEnd(i);
+      used.setI32(at + ELEM_ID, done.id[last]);
+      used.setI32(at + ELEM_LEN, done.written[last]);
+      this.#usedIdx = (this.#usedIdx + 1 + last - i) & 0xffff;
+      i = last;
     }
-    this.#inFlight -= this.#pushed;
-    this.#pushed = 0;
+    this.inFlight -= count;
+    done.count = 0;
     used.setU16(VirtqUsed.at.idx, this.#usedIdx);
     // The driver sees the new index, or this side sees that the driver wants an interrupt.
     fence();
-    this.#flag = this.#wantsInterrupt();
-  };
+    return this.#wantsInterrupt() || (this.#notifyOnEmpty && this.#isEmpty());
+  }
 
   #wantsInterrupt(): boolean {
-    if (!this.#eventIndex) return (this.#avail.u16(VirtqAvail.at.flags) & AVAIL_NO_INTERRUPT) === 0;
+    if (!this.eventIndex) return (this.#avail.u16(VirtqAvail.at.flags) & AVAIL_NO_INTERRUPT) === 0;
     const first = !this.#signalledValid;
     const old = this.#signalled;
     this.#signalled = this.#usedIdx;
@@ -301,19 +165,20 @@ export class SplitDeviceQueue implements DeviceQueue {
     return first || crosses(this.#avail.u16(usedEventAt(this.size)), this.#usedIdx, old);
   }
 
-  readonly #ask = (views: readonly LeaseView[]): void => {
-    this.#bind(views);
-    const wanted = this.#flag;
+  #isEmpty(): boolean {
+    return this.inFlight === 0 && this.#avail.u16(VirtqAvail.at.idx) === this.#lastAvail;
+  }
+
+  protected ask(wanted: boolean): boolean {
     // With EVENT_IDX the device says nothing to stop kicks: an index that is not moved on does it.
-    if (!this.#eventIndex) this.#used.setU16(VirtqUsed.at.flags, wanted ? 0 : USED_NO_NOTIFY);
+    if (!this.eventIndex) this.#used.setU16(VirtqUsed.at.flags, wanted ? 0 : USED_NO_NOTIFY);
     else if (wanted) this.#used.setU16(availEventAt(this.size), this.#lastAvail);
     fence();
-    this.#flag = this.#avail.u16(VirtqAvail.at.idx) !== this.#lastAvail;
-  };
+    return this.#avail.u16(VirtqAvail.at.idx) !== this.#lastAvail;
+  }
 
-  #break(fault: RingFault): typeof Pop.BROKEN {
-    this.fault = fault;
-    return Pop.BROKEN;
+  #slot(index: number): number {
+    return this.#mask >= 0 ? index & this.#mask : index % this.size;
   }
 }
 

@@ -1,74 +1,17 @@
 import { assert, assertEquals } from "@std/assert";
-import {
-  Access,
-  AddressSpace,
-  Bridge,
-  Bus,
-  type BusPort,
-  BusStatus,
-  EventStream,
-  HardwareWork,
-  type InvalidationPolicy,
-  LeaseTable,
-  MemoryTarget,
-  RamRegion,
-  Scheduler,
-  type TranslatorHost,
-} from "@iova/core";
+import { AddressSpace, BusStatus, RamRegion } from "@iova/core";
 import fc from "fast-check";
 import { Chain } from "./device_chain.ts";
 import { Pop, RingFault } from "./device_queue.ts";
 import { RingPart } from "./device_ring_part.ts";
 import { SplitDeviceQueue } from "./device_split.ts";
+import { bufferNames as buffers, RAM, type RingWorld as World, ringWorld as world } from "./testdata/ring_world.ts";
 import { type MockDesc, MockRing } from "./testing.ts";
-
-const RAM = 0x10_0000;
-
-interface World {
-  space: AddressSpace;
-  leases: LeaseTable;
-  port: BusPort;
-  /** Physical page of each bus page; identity where nothing is said. */
-  pages: Map<number, number>;
-  host: TranslatorHost;
-}
-
-function world(policy: Partial<InvalidationPolicy> = {}): World {
-  const scheduler = new Scheduler();
-  const events = new EventStream(() => scheduler.now);
-  const space = new AddressSpace();
-  space.addRam(new RamRegion(0, new ArrayBuffer(RAM)));
-  const leases = new LeaseTable(scheduler, { policy: "revoke", deadline: 1e6, checked: false, ...policy }, () => {});
-  const context = { space, scheduler, events, leases, hardware: new HardwareWork(scheduler) };
-  const bridge = new Bridge(new MemoryTarget(space));
-  const pages = new Map<number, number>();
-  let host!: TranslatorHost;
-  bridge.translate(context, (given) => {
-    host = given;
-    return {
-      name: "pages",
-      translate(tx, out) {
-        const page = tx.lo >>> 12;
-        out.set(tx.hi, (pages.get(page) ?? page) << 12, 12, Access.ATOMIC);
-        return BusStatus.OK;
-      },
-    };
-  });
-  return { space, leases, port: new Bus("bus", bridge, null, context).attach("d", 8), pages, host };
-}
 
 function queueOver(w: World, ring: MockRing, indirect = true, eventIndex = false): SplitDeviceQueue {
   const [desc, avail, used] = ring.addresses.map(Number);
   const addresses = { descHi: 0, descLo: desc, driverHi: 0, driverLo: avail, deviceHi: 0, deviceLo: used };
   return new SplitDeviceQueue({ size: ring.size, port: w.port, addresses, indirect, eventIndex });
-}
-
-/** The buffers of a chain as `address+length`, writable ones with a w. */
-function buffers(chain: Chain): string[] {
-  return Array.from({ length: chain.count }, (_, i) => {
-    const address = (BigInt(chain.hi[i] >>> 0) << 32n) | BigInt(chain.lo[i] >>> 0);
-    return `${address.toString(16)}+${chain.length[i]}${i < chain.readable ? "" : "w"}`;
-  });
 }
 
 for (const checked of [false, true]) {

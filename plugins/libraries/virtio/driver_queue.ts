@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { GuestPort } from "@iova/core";
+import type { Addressing } from "./driver_addressing.ts";
 import type { BufferList } from "./driver_buffers.ts";
 
 /** Where the parts of a ring are, as the device is told: signed 32-bit halves of bus addresses. */
@@ -34,7 +36,7 @@ export interface DriverQueue {
   readonly free: number;
   /** The device broke the ring's rules: nothing is added and nothing completes any more. */
   readonly broken: boolean;
-  /** What the last {@linkcode DriverQueue.poll} said the device wrote, in bytes. The device's word, unchecked. */
+  /** What the last {@linkcode DriverQueue.poll} said the device wrote, in bytes: the device's word, but not more than fits. */
   readonly usedLength: number;
 
   /**
@@ -46,6 +48,11 @@ export interface DriverQueue {
   add(list: BufferList, token: number): number;
   /** Tells the device about what was added, if it wants to know. */
   kick(): void;
+  /**
+   * Where the next request will stand: bits 16 to 31 of a notification under NOTIFICATION_DATA (virtio 1.4 §2.9). In a
+   * packed ring its slot, with the wrap counter in bit 15; in a split one the available index.
+   */
+  readonly nextAvailable: number;
   /** Takes the next completion: unmaps its buffers and returns its token, or −1 when there is none. */
   poll(): number;
   /** Asks for an interrupt at the next completion. False when there is a completion already: poll again. */
@@ -56,4 +63,32 @@ export interface DriverQueue {
   detachUnused(): number;
   /** Frees the ring. The device must be reset, and every request completed or detached. */
   release(): void;
+}
+
+/** What a driver's ring is made with. */
+export interface DriverRingOptions {
+  /** Number of the queue in its device. */
+  readonly index: number;
+  /** Entries: a power of two, unless the ring is packed. */
+  readonly size: number;
+  /** Where the ring lives. */
+  readonly guest: GuestPort;
+  /** Who makes the addresses. */
+  readonly addressing: Addressing;
+  /** INDIRECT_DESC is negotiated. Default false. */
+  readonly indirect?: boolean;
+  /** EVENT_IDX is negotiated. Default false. */
+  readonly eventIndex?: boolean;
+  /** IN_ORDER is negotiated. Default false. */
+  readonly inOrder?: boolean;
+  /** VERSION_1 is not negotiated: used lengths of such devices cannot be relied on (§2.7.8.1). Default false. */
+  readonly legacy?: boolean;
+  /** Rings the device's doorbell; it is given {@linkcode DriverQueue.nextAvailable}. */
+  readonly notify: (next: number) => void;
+  /** Entries of an indirect table, a power of two; longer requests take descriptors of the ring. Default 16. */
+  readonly tableEntries?: number;
+  /** Indirect tables lie in memory that is mapped once, instead of being mapped for every request. Default false. */
+  readonly coherentTables?: boolean;
+  /** Alignment of the used ring of a split ring, in bytes (legacy devices choose it). Default 4096. */
+  readonly align?: number;
 }

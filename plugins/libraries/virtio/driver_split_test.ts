@@ -1,45 +1,13 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import {
-  DIRECTION_NAMES,
-  DmaApiError,
-  type DmaHandle,
-  type DmaStats,
-  dmaStats,
-  Errno,
-  EventStream,
-  type PhysAddr,
-  PhysicalDmaOps,
-} from "@iova/core";
-import type { Direction, GuestPort } from "@iova/core";
+import { DmaApiError, type DmaStats, dmaStats, Errno, EventStream, type PhysAddr } from "@iova/core";
+import type { GuestPort } from "@iova/core";
 import { pciWorld } from "@iova/pci/testing";
 import { toHex } from "@iova/fields/testing";
 import { DmaAddressing, PhysicalAddressing } from "./driver_addressing.ts";
 import { BufferList } from "./driver_buffers.ts";
-import { type SplitDriverOptions, SplitDriverQueue } from "./driver_split.ts";
-
-/** Identity mapping that keeps a record and fails when it is told to. */
-class RecordingOps extends PhysicalDmaOps {
-  readonly calls: string[] = [];
-  /** The map call that fails, counted from 1. */
-  failing = 0;
-
-  protected override map(out: DmaHandle, cpu: PhysAddr, size: number, direction?: Direction): boolean {
-    const name = `map ${cpu.toString(16)} ${size} ${DIRECTION_NAMES[direction!]}`;
-    const fails = --this.failing === 0;
-    this.calls.push(fails ? `${name}: error` : name);
-    out.setNumber(cpu);
-    return !fails;
-  }
-
-  protected override unmap(handle?: DmaHandle, size?: number, direction?: Direction): void {
-    this.calls.push(`unmap ${handle!.value.toString(16)} ${size} ${DIRECTION_NAMES[direction!]}`);
-  }
-
-  override freeCoherent(size: number, cpu: PhysAddr, handle: bigint): void {
-    this.calls.push(`free ${size}`);
-    super.freeCoherent(size, cpu, handle);
-  }
-}
+import type { DriverRingOptions } from "./driver_queue.ts";
+import { SplitDriverQueue } from "./driver_split.ts";
+import { RecordingOps, requestList } from "./testdata/recording_ops.ts";
 
 interface World {
   guest: GuestPort;
@@ -53,7 +21,7 @@ interface World {
   ring(offset: number, length: number): string;
 }
 
-function world(options: Partial<SplitDriverOptions> = {}): World {
+function world(options: Partial<DriverRingOptions> = {}): World {
   const { guest } = pciWorld();
   const stats = dmaStats();
   const events = new EventStream(() => 0);
@@ -87,11 +55,6 @@ function world(options: Partial<SplitDriverOptions> = {}): World {
   made.base = made.queue.addresses.descLo;
   dma.calls.length = 0;
   return made;
-}
-
-/** The list of conformance cases C12 and C13. */
-function requestList(): BufferList {
-  return new BufferList(8).out(0x10000, 16).out(0x11000, 512).in(0x12000, 512).in(0x13000, 1);
 }
 
 /** Places in a ring of 8: available at 128, used at 4096. */

@@ -6,5 +6,6 @@
  */
 
 export * from "./layout_features.ts";
+export * from "./layout_packed.ts";
 export * from "./layout_pci.ts";
 export * from "./layout_ring.ts";

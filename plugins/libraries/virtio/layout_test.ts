@@ -4,8 +4,13 @@ import {
   CommonCfg,
   crosses,
   FeatureSet,
+  isPackedSize,
   isRingSize,
+  PackedDesc,
+  PackedEvent,
+  passes,
   placeSplit,
+  ringFeatures,
   VirtioPciCap,
   VirtioPciNotifyCap,
   VirtqAvail,
@@ -17,6 +22,8 @@ import desc from "./vectors/virtq_desc.json" with { type: "json" };
 import avail from "./vectors/virtq_avail.json" with { type: "json" };
 import used from "./vectors/virtq_used.json" with { type: "json" };
 import elem from "./vectors/virtq_used_elem.json" with { type: "json" };
+import packedDesc from "./vectors/pvirtq_desc.json" with { type: "json" };
+import packedEvent from "./vectors/pvirtq_event_suppress.json" with { type: "json" };
 import cap from "./vectors/virtio_pci_cap.json" with { type: "json" };
 import notifyCap from "./vectors/virtio_pci_notify_cap.json" with { type: "json" };
 import common from "./vectors/virtio_pci_common_cfg.json" with { type: "json" };
@@ -26,6 +33,8 @@ Deno.test("ring structures agree with bytes written by hand", () => {
   checkVectors(VirtqAvail, avail);
   checkVectors(VirtqUsed, used);
   checkVectors(VirtqUsedElem, elem);
+  checkVectors(PackedDesc, packedDesc);
+  checkVectors(PackedEvent, packedEvent);
 });
 
 Deno.test("PCI structures agree with bytes written by hand", () => {
@@ -63,4 +72,34 @@ Deno.test("a feature set of bits 9, 28, 32 and 33 has the words that registers s
   assertEquals([features.has(33), features.has(34)], [true, false]);
   assertEquals(new FeatureSet([32]).within(features), true);
   assertEquals(new FeatureSet([32, 34]).within(features), false);
+});
+
+Deno.test("the packed crossing test names a slot and a lap", () => {
+  const at = (slot: number, wrap: number) => slot | wrap << 15;
+  const cases: [event: number, position: number, wrap: number, steps: number, expected: boolean][] = [
+    [at(0, 1), 0, 1, 1, true],
+    [at(1, 1), 0, 1, 1, false],
+    [at(2, 1), 0, 1, 3, true],
+    [at(0, 0), 3, 1, 2, false],
+    [at(0, 0), 3, 1, 3, true],
+    [at(1, 0), 3, 1, 3, false],
+    [at(4, 0), 3, 1, 5, false],
+    [at(2, 1), 3, 1, 5, false],
+    [at(3, 0), 3, 1, 5, false],
+    [at(2, 0), 3, 1, 5, true],
+    [at(9, 1), 0, 1, 5, false],
+  ];
+  for (const [event, position, wrap, steps, expected] of cases) {
+    assertEquals(passes(event, position, wrap, steps, 5), expected, `${event} from ${position}/${wrap} by ${steps}`);
+  }
+});
+
+Deno.test("a packed ring has any size up to 32768", () => {
+  assertEquals([0, 1, 3, 100, 32768, 32769].map(isPackedSize), [false, true, true, true, true, false]);
+});
+
+Deno.test("what is chosen about rings stands for feature bits", () => {
+  assertEquals(ringFeatures({}), [32, 28, 29, 33, 40]);
+  const all = { packed: true, inOrder: true, notificationData: true, orderPlatform: true };
+  assertEquals(ringFeatures({ ...all, indirect: false, eventIndex: false }), [32, 33, 34, 35, 36, 38, 40]);
 });

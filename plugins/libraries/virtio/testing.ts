@@ -38,6 +38,8 @@ import {
   VirtqUsedElem,
 } from "./layout_ring.ts";
 
+export * from "./testing_packed.ts";
+
 /** Where a mock ring lies. */
 export interface MockRingOptions {
   /** Entries. */
@@ -149,14 +151,22 @@ export class MockRing {
   }
 }
 
+/** What a mock driver needs to know of its ring. */
+export interface MockQueue {
+  /** Entries. */
+  readonly size: number;
+  /** Bus addresses of descriptor area, driver area, device area. */
+  readonly addresses: readonly [bigint, bigint, bigint];
+}
+
 /** How a mock driver starts. */
-export interface MockDriverOptions {
+export interface MockDriverOptions<R extends MockQueue = MockRing> {
   /** The CPU. */
   readonly guest: GuestPort;
   /** Requester id of the device's PCI function. */
   readonly requester: number;
   /** Queue 0. */
-  readonly ring: MockRing;
+  readonly ring: R;
   /** Numbers of the features that it accepts. */
   readonly features: readonly number[];
   /** Takes interrupts and counts them. Default true; false leaves the interrupt status for {@linkcode MockDriver.isr}. */
@@ -164,20 +174,20 @@ export interface MockDriverOptions {
 }
 
 /** A driver for queue 0 of a virtio PCI device. It finds no mistake and makes every one that a test asks for. */
-export class MockDriver {
+export class MockDriver<R extends MockQueue = MockRing> {
   /** The device's registers. */
   readonly transport: VirtioPciTransport;
   /** Queue 0. */
-  readonly ring: MockRing;
+  readonly ring: R;
   /** Interrupts taken for used buffers. */
   usedInterrupts = 0;
   /** Interrupts taken for the configuration. */
   configInterrupts = 0;
-  readonly #options: MockDriverOptions;
+  readonly #options: MockDriverOptions<R>;
   #notify: () => void = () => {};
 
   /** Finds the device; it is not touched yet. */
-  constructor(options: MockDriverOptions) {
+  constructor(options: MockDriverOptions<R>) {
     this.#options = options;
     this.ring = options.ring;
     this.transport = new VirtioPciTransport(options);

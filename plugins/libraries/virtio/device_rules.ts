@@ -1,0 +1,44 @@
+/**
+ * Where rings of real devices differ from the specification.
+ *
+ * @module
+ */
+
+/** Whose rules a device follows: the specification's, or those of QEMU 7.2 where they differ. */
+export type Personality = "spec" | "qemu";
+
+/** What a device lets a driver do with its rings, and does itself. */
+export interface RingRules {
+  /** A used descriptor of a packed ring says with WRITE whether anything was written (§2.8.4). */
+  readonly usedWrite: boolean;
+  /** Direct descriptors may come before an indirect one in a split ring (§2.7.5.3.2). */
+  readonly indirectTail: boolean;
+  /** An indirect descriptor without INDIRECT_DESC breaks the device; false: it is followed. */
+  readonly indirectNegotiated: boolean;
+  /** NEXT beside INDIRECT breaks the device; false: it means nothing. */
+  readonly indirectNext: boolean;
+  /** Most entries of an indirect table, when that is more than the ring has. */
+  readonly tableEntries: number;
+  /** Ring sizes of a split ring that are no power of two are refused; false: they are taken. */
+  readonly powersOfTwo: boolean;
+}
+
+/** The differences, in one table. */
+export const RING_RULES: Readonly<Record<Personality, RingRules>> = {
+  spec: {
+    usedWrite: true,
+    indirectTail: true,
+    indirectNegotiated: true,
+    indirectNext: true,
+    tableEntries: 0,
+    powersOfTwo: true,
+  },
+  qemu: {
+    usedWrite: false,
+    indirectTail: false,
+    indirectNegotiated: false,
+    indirectNext: false,
+    tableEntries: 1024,
+    powersOfTwo: false,
+  },
+};
