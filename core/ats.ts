@@ -17,6 +17,7 @@ import {
   type Invalidation,
   Transaction,
 } from "./bus_translator.ts";
+import { PassageIndex } from "./mapping.ts";
 
 /** What a function's cache is like. */
 export interface AtsOptions {
@@ -58,6 +59,7 @@ export class AddressTranslationCache implements AtsEndpoint, BusTarget {
   readonly #service: AtsService;
   readonly #options: AtsOptions;
   readonly #request = new Transaction();
+  readonly #passages = new PassageIndex();
   readonly #mask: number;
   // Direct-mapped by page number: the page (low half with rights in bits 1:0, 0 = empty; high half) and its frame.
   readonly #tagLo: Int32Array;
@@ -104,7 +106,7 @@ export class AddressTranslationCache implements AtsEndpoint, BusTarget {
     const left = 4096 - (tx.lo & PAGE_MASK);
     if (tx.length > left) tx.length = left;
     // An invalidation reaches leases through this cache, by the address that was asked for.
-    if (out.lease !== null) out.lease.passed(this, tx.hi, tx.lo, tx.length);
+    if (out.lease !== null) out.lease.passed(this.#passages, tx.hi, tx.lo, tx.length);
     tx.lo = this.#frameLo[slot] | (tx.lo & PAGE_MASK);
     tx.hi = this.#frameHi[slot];
     tx.addressType = AddressType.TRANSLATED;
@@ -120,7 +122,7 @@ export class AddressTranslationCache implements AtsEndpoint, BusTarget {
     if (misbehaviour === "ignore") return answer();
     this.#drop(range);
     const [first, last] = [new DmaHandle().set(range.first), new DmaHandle().set(range.last)];
-    bus.context.leases.invalidate(this, first.hi, first.lo, last.hi, last.lo, -1, () => {
+    bus.context.leases.invalidate(this.#passages, first.hi, first.lo, last.hi, last.lo, -1, () => {
       if (misbehaviour === "late") bus.context.scheduler.after(delay, answer);
       else if (misbehaviour !== "silent") answer();
     });

@@ -19,7 +19,7 @@ import {
 import type { Scheduler, Timer } from "./clock.ts";
 import { PluginError, pluginFailure } from "./errors.ts";
 import type { EventStream } from "./events.ts";
-import type { Lease, LeaseTable } from "./mapping.ts";
+import { type Lease, type LeaseTable, PassageIndex } from "./mapping.ts";
 import type { AddressSpace, RamRegion, RegisterRegion } from "./memory.ts";
 import type { PortStats } from "./ports.ts";
 
@@ -154,6 +154,8 @@ export function behind(translator: BusTranslator, target: BusTarget): BusTarget 
 
 /** One step upward through a translator. */
 export class TranslatingStage implements BusTarget {
+  /** Of leases that devices hold over answers of this translator. */
+  readonly passages: PassageIndex = new PassageIndex();
   readonly #answer = new Translation();
 
   constructor(public translator: BusTranslator, readonly target: BusTarget) {}
@@ -184,7 +186,7 @@ export class TranslatingStage implements BusTarget {
     }
     // A translated address is no bus address any more: the function's own cache has noted the passage.
     if (out.lease !== null && tx.addressType === AddressType.UNTRANSLATED) {
-      out.lease.passed(this, hi, lo, tx.length);
+      out.lease.passed(this.passages, hi, lo, tx.length);
       this.translator.leased?.(hi, lo, tx.length, tx.access, out.lease);
     }
     return this.target.resolve(tx, out);
@@ -261,7 +263,7 @@ class StageHost implements TranslatorHost {
       const [first, last] = [toDmaAddr(firstHi, firstLo), toDmaAddr(lastHi, lastLo)].map(formatAddress);
       events.emit({ type: "invalidate", first, last });
     }
-    leases.invalidate(this.stage, firstHi, firstLo, lastHi, lastLo, requester, done);
+    leases.invalidate(this.stage.passages, firstHi, firstLo, lastHi, lastLo, requester, done);
   }
 
   resume(): void {

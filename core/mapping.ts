@@ -61,8 +61,8 @@ export interface InvalidationPolicy {
 
 /** Where a lease passed a translator: the addresses that this translator was asked for. */
 export interface Passage {
-  /** The stage that asked the translator. */
-  readonly stage: object;
+  /** All passages through the same translator. */
+  readonly index: PassageIndex;
   /** First byte, signed halves. */
   readonly firstHi: number;
   /** See `firstHi`. */
@@ -118,9 +118,9 @@ export class Lease {
   }
 
   /** Notes that the lease passes a translator, which was asked for `length` bytes at an address. */
-  passed(stage: object, hi: number, lo: number, length: number): void {
+  passed(index: PassageIndex, hi: number, lo: number, length: number): void {
     const last = new DmaHandle().set(toDmaAddr(hi, lo) + BigInt(length - 1));
-    this.passages.push({ stage, lease: this, firstHi: hi, firstLo: lo, lastHi: last.hi, lastLo: last.lo });
+    this.passages.push({ index, lease: this, firstHi: hi, firstLo: lo, lastHi: last.hi, lastLo: last.lo });
   }
 
   /** Lends the views of every range to `work`, which must not keep them. Undefined when the lease is not live. */
@@ -209,18 +209,25 @@ export class Lease {
 }
 
 /** The passages through one translator, sorted by first address, so that an invalidation finds its leases quickly. */
-class PassageIndex {
+export class PassageIndex {
   #entries: { first: number; last: number; passage: Passage }[] = [];
   #longest = 0;
+  // Nothing ever lay outside: most invalidations are of other addresses than those that devices keep.
+  #lowest = Infinity;
+  #highest = -1;
 
+  /** Adds a passage of a live lease. */
   add(passage: Passage): void {
     // Rounding a 64-bit address to a double keeps order, so overlap is never missed; matches are checked exactly.
     const first = toNumber(passage.firstHi, passage.firstLo);
     const last = toNumber(passage.lastHi, passage.lastLo);
     this.#longest = Math.max(this.#longest, last - first);
+    this.#lowest = Math.min(this.#lowest, first);
+    this.#highest = Math.max(this.#highest, last);
     this.#entries.splice(this.#after(first), 0, { first, last, passage });
   }
 
+  /** Takes it out again. */
   remove(passage: Passage): void {
     const first = toNumber(passage.firstHi, passage.firstLo);
     for (let i = this.#after(first) - 1; i >= 0 && this.#entries[i].first === first; i--) {
@@ -233,9 +240,11 @@ class PassageIndex {
 
   /** The leases that overlap a range; null, and nothing allocated, when none does. */
   overlapping(firstHi: number, firstLo: number, lastHi: number, lastLo: number): Set<Lease> | null {
-    let found: Set<Lease> | null = null;
     const from = toNumber(firstHi, firstLo);
-    for (let i = this.#after(toNumber(lastHi, lastLo)) - 1; i >= 0; i--) {
+    const to = toNumber(lastHi, lastLo);
+    if (from > this.#highest || to < this.#lowest) return null;
+    let found: Set<Lease> | null = null;
+    for (let i = this.#after(to) - 1; i >= 0; i--) {
       const entry = this.#entries[i];
       if (entry.first + this.#longest < from) break;
       const { passage } = entry;
@@ -263,7 +272,6 @@ class PassageIndex {
 export class LeaseTable {
   /** Live leases. */
   readonly leases: Set<Lease> = new Set();
-  #indexes = new WeakMap<object, PassageIndex>();
   readonly #scheduler: Scheduler;
 
   /** A table whose deadlines run on `scheduler`; `warn` logs a time-out or a kept view. */
@@ -278,25 +286,21 @@ export class LeaseTable {
   /** Registers a lease once its passages are complete. */
   add(lease: Lease): void {
     this.leases.add(lease);
-    for (const passage of lease.passages) {
-      let index = this.#indexes.get(passage.stage);
-      if (index === undefined) this.#indexes.set(passage.stage, index = new PassageIndex());
-      index.add(passage);
-    }
+    for (const passage of lease.passages) passage.index.add(passage);
   }
 
   /** Forgets a lease that has ended. */
   remove(lease: Lease): void {
     this.leases.delete(lease);
-    for (const passage of lease.passages) this.#indexes.get(passage.stage)?.remove(passage);
+    for (const passage of lease.passages) passage.index.remove(passage);
   }
 
   /**
-   * Ends every lease over a range of `stage` as the policy says: first and last byte (inclusive) as signed halves, of one
+   * Ends every lease over a range of a translator as the policy says: first and last byte (inclusive) as signed halves, of one
    * requester or of every one (−1). `done` runs once nothing old can be written. Allocates only if a lease is hit.
    */
   invalidate(
-    stage: object,
+    passages: PassageIndex,
     firstHi: number,
     firstLo: number,
     lastHi: number,
@@ -304,7 +308,7 @@ export class LeaseTable {
     requester: number,
     done?: () => void,
   ): void {
-    const hit = this.#indexes.get(stage)?.overlapping(firstHi, firstLo, lastHi, lastLo) ?? null;
+    const hit = passages.overlapping(firstHi, firstLo, lastHi, lastLo);
     if (hit === null) return done?.();
     this.#end(hit, requester, done);
   }

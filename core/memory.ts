@@ -78,6 +78,7 @@ export class RamRegion {
 export class AddressSpace {
   #ram: RamRegion[] = [];
   #registers: RegisterRegion[] = [];
+  #recentRegisters: RegisterRegion | null = null;
   /** The region that {@linkcode AddressSpace.ram} found last: ask it first on hot paths. */
   recent: RamRegion | null = null;
 
@@ -115,7 +116,7 @@ export class AddressSpace {
   remove(region: RamRegion | RegisterRegion): void {
     this.#ram = this.#ram.filter((other) => other !== region);
     this.#registers = this.#registers.filter((other) => other !== region);
-    this.recent = null;
+    this.recent = this.#recentRegisters = null;
   }
 
   /** The RAM region that holds `address`, or null. */
@@ -130,6 +131,8 @@ export class AddressSpace {
 
   /** The register block that holds `address`, or null. */
   registers(address: PhysAddr): RegisterRegion | null {
+    const last = this.#recentRegisters;
+    if (last !== null && address >= last.base && address < last.base + last.size) return last;
     let low = 0;
     let high = this.#registers.length - 1;
     while (low <= high) {
@@ -137,7 +140,7 @@ export class AddressSpace {
       const region = this.#registers[middle];
       if (address < region.base) high = middle - 1;
       else if (address >= region.base + region.size) low = middle + 1;
-      else return region;
+      else return this.#recentRegisters = region;
     }
     return null;
   }

@@ -131,12 +131,7 @@ export class CommandQueue {
    */
   submit(w0: number, w1: number, w2: number, w3: number): boolean {
     if (!this.#room()) return false;
-    const at = this.ring + this.#tail;
-    const memory = this.#memory;
-    memory.write(at, w0);
-    memory.write(at + 4, w1);
-    memory.write(at + 8, w2);
-    memory.write(at + 12, w3);
+    this.#memory.write128(this.ring + this.#tail, w0, w1, w2, w3);
     this.#tail = (this.#tail + ENTRY_SIZE) & TAIL_MASK;
     this.commands++;
     this.#needsSync = true;

@@ -91,13 +91,21 @@ export class Domain {
     return mapped;
   }
 
-  /** Clears pages of an allocation, and frees it: after a flush, or together with others later. */
-  unmap(page: number, pages: number): void {
-    this.table.unmap(page, pages);
-    this.space.retire(page);
-    if (this.#queue !== null) return this.#queue.add(page);
-    this.flush(page, pages);
-    this.space.recycle(page);
+  /**
+   * Clears pages of an allocation, and frees it: after a flush, or together with others later.
+   *
+   * @returns the rights that the last of them had; −1 when it was not mapped.
+   */
+  unmap(page: number, pages: number): number {
+    const { table, space } = this;
+    table.unmap(page, pages);
+    space.retire(page);
+    if (this.#queue !== null) this.#queue.add(page);
+    else {
+      this.flush(page, pages);
+      space.recycle(page);
+    }
+    return table.cleared;
   }
 
   /** Drops cached translations of a range and waits until they are gone. */

@@ -30,6 +30,25 @@ export class TableMemory {
     this.#view.setInt32(address - this.#base, value, true);
   }
 
+  /** Stores two words, the higher one first: an entry's valid bit appears when the rest is there. */
+  write64(address: PhysAddr, lo: number, hi: number): void {
+    if ((address < this.#base || address + 4 > this.#last) && !this.#find(address + 4)) return;
+    const at = address - this.#base;
+    this.#view.setInt32(at + 4, hi, true);
+    this.#view.setInt32(at, lo, true);
+  }
+
+  /** Stores four words, the lowest first. */
+  write128(address: PhysAddr, w0: number, w1: number, w2: number, w3: number): void {
+    if ((address < this.#base || address + 12 > this.#last) && !this.#find(address + 12)) return;
+    const at = address - this.#base;
+    const view = this.#view;
+    view.setInt32(at, w0, true);
+    view.setInt32(at + 4, w1, true);
+    view.setInt32(at + 8, w2, true);
+    view.setInt32(at + 12, w3, true);
+  }
+
   /** Stores the words of `bytes`, the last one first, so that an entry's valid bit appears when the rest is there. */
   writeBackwards(address: PhysAddr, bytes: Uint8Array): void {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

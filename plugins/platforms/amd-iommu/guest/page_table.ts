@@ -15,6 +15,8 @@ import type { TableMemory } from "./memory.ts";
 /** Rights as they stand in the high half of an entry. */
 export const Rights = { READ: Pte.mask.ir, WRITE: Pte.mask.iw, BOTH: Pte.mask.ir | Pte.mask.iw } as const;
 
+const BOTH = Rights.BOTH;
+
 /** log2 of the pages of the largest block that Linux does not use for DMA anyway: 512 GiB and more. */
 const MAX_ORDER = 26;
 /** Pages that one entry covers, by level. */
@@ -25,6 +27,7 @@ const NEXT_SHIFT = Pte.shift.nextLevel;
 const NEXT_MASK = Pte.mask.nextLevel;
 const PRESENT = Pte.mask.present;
 const ADDRESS_HIGH = Pte.maskHigh.address;
+const FORCE_COHERENT = Pte.mask.fc;
 
 /** One domain's page table. */
 export class PageTable {
@@ -36,6 +39,8 @@ export class PageTable {
   grown = false;
   /** Set when a table gave way to a large page: the range must be flushed although it was not mapped. The owner clears it. */
   replaced = false;
+  /** Rights of the leaf that was cleared last; −1 when there was none. */
+  cleared = -1;
   /** Tables in use. */
   tables = 0;
   readonly #guest: GuestPort;
@@ -65,6 +70,7 @@ export class PageTable {
    */
   map(page: number, frame: number, pages: number, rights: number): boolean {
     while (page + pages > SPAN[this.mode + 1]) if (!this.#grow()) return false;
+    if (pages === 1) return this.#mapBlock(page, frame, 0, rights);
     for (let done = 0; done < pages;) {
       const order = blockOrder(page + done, frame + done, pages - done);
       if (!this.#mapBlock(page + done, frame + done, order, rights)) {
@@ -111,12 +117,13 @@ export class PageTable {
   }
 
   #mapBlock(page: number, frame: number, order: number, rights: number): boolean {
-    const level = Math.floor(order / 9) + 1;
+    const level = order < 9 ? 1 : Math.floor(order / 9) + 1;
     const table = this.#table(page, level);
     if (table < 0) return false;
     const replicas = 1 << order % 9;
-    let lo = (frame * PAGE_SIZE) | 0;
-    let hi = (frame / PAGES_4G) | 0;
+    const isLow = frame < PAGES_4G;
+    let lo = isLow ? frame << 12 : (frame * PAGE_SIZE) | 0;
+    let hi = isLow ? 0 : (frame / PAGES_4G) | 0;
     if (replicas > 1) {
       putSizeCode(this.#code.setHalves(hi, lo), 12 + order);
       lo = this.#code.lo | NEXT_LEVEL_SIZED << NEXT_SHIFT;
@@ -125,7 +132,7 @@ export class PageTable {
     const at = table + index(page, level) * 8;
     for (let i = 0; i < replicas; i++) {
       if (level > 1) this.#displace(at + i * 8, level);
-      this.#store(at + i * 8, lo | PRESENT, hi | Pte.mask.fc | rights);
+      this.#memory.write64(at + i * 8, lo | PRESENT, hi | FORCE_COHERENT | rights);
     }
     return true;
   }
@@ -141,23 +148,27 @@ export class PageTable {
 
   /** Clears the leaf that maps `page`, in all its replicas; returns its pages. */
   #clear(page: number): number {
+    this.cleared = -1;
     const at = this.#find(page);
     if (at < 0) return 0;
-    const lo = this.#memory.read(at);
+    const memory = this.#memory;
+    const lo = memory.read(at);
+    const hi = memory.read(at + 4);
+    this.cleared = hi & BOTH;
     if ((lo & NEXT_MASK) === 0) {
-      this.#erase(at);
-      return SPAN[this.#level];
+      memory.write64(at, 0, 0);
+      return this.#level === 1 ? 1 : SPAN[this.#level];
     }
-    const span = 2 ** (sizeCodeShift(this.#memory.read(at + 4) & ADDRESS_HIGH, lo) - 12);
+    const span = 2 ** (sizeCodeShift(hi & ADDRESS_HIGH, lo) - 12);
     const replicas = Math.min(span / SPAN[this.#level], TABLE_ENTRIES);
     const first = at - (at / 8 % replicas) * 8;
-    for (let i = 0; i < replicas; i++) this.#erase(first + i * 8);
+    for (let i = 0; i < replicas; i++) memory.write64(first + i * 8, 0, 0);
     return span;
   }
 
   /** The address of the leaf for `page`, with its level in #level; −1 when there is none. */
   #find(page: number): PhysAddr {
-    if (Math.floor(page / TABLE_ENTRIES) === this.#leafKey) {
+    if (leafKey(page) === this.#leafKey) {
       const at = this.#leafTable + index(page, 1) * 8;
       this.#level = 1;
       return (this.#memory.read(at) & PRESENT) === 0 ? -1 : at;
@@ -180,7 +191,7 @@ export class PageTable {
 
   /** The table of `level` that holds the entry for `page`, made if it is not there; −1 when it cannot be. */
   #table(page: number, level: number): PhysAddr {
-    const key = Math.floor(page / TABLE_ENTRIES);
+    const key = leafKey(page);
     if (level === 1 && key === this.#leafKey) return this.#leafTable;
     let table = this.root;
     for (let at = this.mode; at > level; at--) {
@@ -220,18 +231,7 @@ export class PageTable {
   /** Writes a directory entry for a table of `level`. Directory entries grant everything; leaves decide. */
   #link(entry: PhysAddr, table: PhysAddr, level: number): void {
     const lo = (table | 0) | level << Pde.shift.nextLevel | PRESENT;
-    this.#store(entry, lo, ((table / 4294967296) | 0) | Rights.BOTH);
-  }
-
-  /** The half with the present bit comes last. */
-  #store(at: PhysAddr, lo: number, hi: number): void {
-    this.#memory.write(at + 4, hi);
-    this.#memory.write(at, lo);
-  }
-
-  #erase(at: PhysAddr): void {
-    this.#memory.write(at, 0);
-    this.#memory.write(at + 4, 0);
+    this.#memory.write64(entry, lo, ((table / 4294967296) | 0) | Rights.BOTH);
   }
 
   #address(entry: PhysAddr, lo: number): PhysAddr {
@@ -248,6 +248,11 @@ export class PageTable {
     this.#guest.heap.free(table);
     this.tables--;
   }
+}
+
+/** Which level-1 table a page's entry is in. */
+function leafKey(page: number): number {
+  return page < 2 ** 31 ? page >> 9 : Math.floor(page / TABLE_ENTRIES);
 }
 
 function index(page: number, level: number): number {

@@ -10,7 +10,7 @@ import {
   checkDirection,
   checkList,
   clearSegments,
-  Direction,
+  type Direction,
   type DmaAddr,
   dmaBitMask,
   type DmaContext,
@@ -32,15 +32,12 @@ import { concatenate, ScatterLayout } from "./scatter.ts";
 const LAST_PAGE_32 = 0xf_ffff;
 const PAGES_4G = 0x10_0000;
 const OFFSET_MASK = PAGE_SIZE - 1;
+const PAGE_BITS = 12;
 /** Pages of the largest address range that is kept for reuse: 128 KiB. */
 const LARGEST_CACHED = 32 * PAGE_SIZE;
 
-/** What a device may do, by direction. */
-const RIGHTS_OF: Readonly<Record<number, number>> = {
-  [Direction.BIDIRECTIONAL]: Rights.BOTH,
-  [Direction.TO_DEVICE]: Rights.READ,
-  [Direction.FROM_DEVICE]: Rights.WRITE,
-};
+/** What a device may do, by direction: both, to the device, from the device. */
+const RIGHTS_OF: readonly number[] = [Rights.BOTH, Rights.READ, Rights.WRITE];
 
 /** See the module's text. */
 export class TranslatedDmaOps extends BaseDmaOps {
@@ -62,7 +59,7 @@ export class TranslatedDmaOps extends BaseDmaOps {
 
   protected map(out: DmaHandle, cpu: PhysAddr, size: number, direction: Direction, _attrs: number): boolean {
     const offset = cpu & OFFSET_MASK;
-    return this.mapFrames(out, Math.floor(cpu / PAGE_SIZE), offset, size, RIGHTS_OF[direction], this.#lastPage);
+    return this.mapFrames(out, frameOf(cpu), offset, size, RIGHTS_OF[direction], this.#lastPage);
   }
 
   /** What a mapping in this direction lets the device do. */
@@ -71,20 +68,21 @@ export class TranslatedDmaOps extends BaseDmaOps {
   }
 
   protected override mapCoherent(out: DmaHandle, cpu: PhysAddr, size: number): boolean {
-    return this.mapFrames(out, Math.floor(cpu / PAGE_SIZE), 0, size, Rights.BOTH, this.#lastCoherentPage);
+    return this.mapFrames(out, frameOf(cpu), 0, size, Rights.BOTH, this.#lastCoherentPage);
   }
 
   protected unmap(handle: DmaHandle, size: number, direction: Direction, _attrs: number): void {
+    const { domain } = this;
     const page = pageOf(handle);
-    const pages = this.domain.space.sizeAt(page);
+    const pages = domain.space.sizeAt(page);
     if (pages === 0) return this.#report("unmap-unknown", "nothing is mapped there", handle);
     if (pages !== pagesOf(handle.lo & OFFSET_MASK, size)) {
       this.#report("unmap-size", `${size} bytes, but ${pages} pages are mapped`, handle);
     }
-    if (this.domain.table.rights(page) !== RIGHTS_OF[direction]) {
+    const rights = domain.unmap(page, pages);
+    if (rights !== RIGHTS_OF[direction]) {
       this.#report("unmap-direction", "in another direction than it was mapped in", handle);
     }
-    this.domain.unmap(page, pages);
   }
 
   protected override syncForCpu(handle: DmaHandle, _size: number, _direction: Direction): void {
@@ -111,7 +109,9 @@ export class TranslatedDmaOps extends BaseDmaOps {
       this.domain.space.free(page);
       return false;
     }
-    out.setHalves((page / PAGES_4G) | 0, (page * PAGE_SIZE) | offset);
+    // A page below 4 GiB is the usual case, and needs no division.
+    if (page < PAGES_4G) out.setHalves(0, page << PAGE_BITS | offset);
+    else out.setHalves((page / PAGES_4G) | 0, (page * PAGE_SIZE) | offset);
     return true;
   }
 
@@ -196,7 +196,7 @@ export class TranslatedDmaOps extends BaseDmaOps {
     for (let i = 0; i < list.length; i++) {
       const { cpu, length } = list[i];
       const count = pagesOf(cpu % PAGE_SIZE, length);
-      if (this.domain.map(page + starts[i], Math.floor(cpu / PAGE_SIZE), count, rights)) continue;
+      if (this.domain.map(page + starts[i], frameOf(cpu), count, rights)) continue;
       for (let j = 0; j < i; j++) {
         this.domain.table.unmap(page + starts[j], pagesOf(list[j].cpu % PAGE_SIZE, list[j].length));
       }
@@ -235,12 +235,18 @@ export class TranslatedDmaOps extends BaseDmaOps {
 
 /** The page of a handle. */
 export function pageOf({ hi, lo }: DmaHandle): number {
-  return (hi >>> 0) * PAGES_4G + (lo >>> 12);
+  return hi === 0 ? lo >>> PAGE_BITS : (hi >>> 0) * PAGES_4G + (lo >>> PAGE_BITS);
+}
+
+/** The frame that holds a byte of memory. */
+export function frameOf(cpu: PhysAddr): number {
+  return cpu < 2 ** 32 ? cpu >>> PAGE_BITS : Math.floor(cpu / PAGE_SIZE);
 }
 
 /** Pages that `size` bytes from `offset` in a page touch. */
 export function pagesOf(offset: number, size: number): number {
-  return Math.ceil((offset + size) / PAGE_SIZE);
+  const last = offset + size + OFFSET_MASK;
+  return last < 2 ** 32 ? last >>> PAGE_BITS : Math.floor(last / PAGE_SIZE);
 }
 
 /** A bus address from its page and the offset in it. */

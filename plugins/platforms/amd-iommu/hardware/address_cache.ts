@@ -184,9 +184,19 @@ export class AddressCache {
 
   /** An entry with tag `old` has given way to one of 2^`shift` bytes. */
   #count(old: number, shift: number): void {
-    if ((old & VALID) !== 0) this.#counts[old & 0x7f]--;
-    this.#counts[shift]++;
-    this.#listSizes();
+    if ((old & VALID) !== 0) this.#uncount(old & 0x7f);
+    if (this.#counts[shift]++ > 0) return;
+    let i = this.#sizeCount++;
+    for (; i > 0 && this.#sizes[i - 1] > shift; i--) this.#sizes[i] = this.#sizes[i - 1];
+    this.#sizes[i] = shift;
+  }
+
+  /** There is one entry less of 2^`shift` bytes. */
+  #uncount(shift: number): void {
+    if (--this.#counts[shift] > 0) return;
+    let i = 0;
+    while (this.#sizes[i] !== shift) i++;
+    for (this.#sizeCount--; i < this.#sizeCount; i++) this.#sizes[i] = this.#sizes[i + 1];
   }
 
   #dropBlock(domain: number, hi: number, lo: number, size: number): void {
@@ -216,13 +226,6 @@ export class AddressCache {
   #drop(at: number): void {
     const shift = this.shift(at);
     this.words[at] = 0;
-    if (--this.#counts[shift] === 0) this.#listSizes();
-  }
-
-  #listSizes(): void {
-    this.#sizeCount = 0;
-    for (let shift = 0; shift <= 64; shift++) {
-      if (this.#counts[shift] > 0) this.#sizes[this.#sizeCount++] = shift;
-    }
+    this.#uncount(shift);
   }
 }

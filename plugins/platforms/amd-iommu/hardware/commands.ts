@@ -31,17 +31,34 @@ import { ControlBit, type Signals, StatusBit } from "./signals.ts";
 const Outcome = { DONE: 0, WAIT: 1, ILLEGAL: 2, NO_MEMORY: 3 } as const;
 type Outcome = typeof Outcome[keyof typeof Outcome];
 
-interface Handler {
-  /** Bits that must be zero. */
-  readonly reserved: Int32Array;
-  run(): Outcome;
+/** A command: which bits of its words must be zero, and what it does. */
+class Handler {
+  readonly #reserved: readonly number[];
+
+  constructor(struct: Parameters<typeof reservedMaskOf>[0], readonly run: () => Outcome) {
+    this.#reserved = [...reservedMaskOf(struct)];
+  }
+
+  /** Whether a reserved bit is set. */
+  refuses(words: Int32Array): boolean {
+    const reserved = this.#reserved;
+    return (words[0] & reserved[0] | words[1] & reserved[1] | words[2] & reserved[2] | words[3] & reserved[3]) !== 0;
+  }
 }
 
 // Constants of other modules are loaded at each use; those of this one are part of the code.
+const { DONE, NO_MEMORY } = Outcome;
 const RUN = StatusBit.CMD_BUF_RUN;
 const ENTRY = ENTRY_SIZE;
 const OPCODE_SHIFT = 28;
 const ADDRESS_LOW = InvalidateIommuPages.mask.address | 0;
+const PAGES_DOMAIN = InvalidateIommuPages.mask.domainId;
+const PAGES_SIZED = InvalidateIommuPages.mask.s;
+const PAGES_DIRECTORIES = InvalidateIommuPages.mask.pde;
+const WAIT_STORES = CompletionWait.mask.s;
+const WAIT_INTERRUPTS = CompletionWait.mask.i;
+const STORE_HIGH = CompletionWait.maskHigh.storeAddress;
+const STORE_LOW = CompletionWait.mask.storeAddress;
 
 /** The command ring of one IOMMU. */
 export class CommandRing {
@@ -53,7 +70,7 @@ export class CommandRing {
   readonly #signals: Signals;
   readonly #invalidator: Invalidator;
   readonly #ats: Ats;
-  readonly #handlers: (Handler | undefined)[] = [];
+  readonly #handlers = new Array<Handler | undefined>(16).fill(undefined);
   // The command being executed: four 32-bit words, lowest first, and its address.
   readonly #words = new Int32Array(ENTRY_SIZE / 4);
   #address = 0;
@@ -99,13 +116,16 @@ export class CommandRing {
   /** Executes one command; false when there is none, or the next one has to wait. */
   step(): boolean {
     const { ring } = this;
-    if (!this.#signals.is(RUN) || ring.head === ring.tail) return false;
-    const outcome = this.#fetch() ? this.#execute() : Outcome.NO_MEMORY;
+    if (ring.head === ring.tail || !this.#signals.is(RUN)) return false;
+    const outcome = this.#fetch() ? this.#execute() : NO_MEMORY;
+    if (outcome !== DONE) return this.#stopped(outcome);
+    this.executed++;
+    ring.advance();
+    return true;
+  }
+
+  #stopped(outcome: Outcome): boolean {
     switch (outcome) {
-      case Outcome.DONE:
-        this.executed++;
-        ring.advance();
-        return true;
       case Outcome.WAIT:
         this.#waiting = true;
         return false;
@@ -113,7 +133,7 @@ export class CommandRing {
         this.stop();
         this.#parts.events.illegalCommand(this.#address);
         return false;
-      case Outcome.NO_MEMORY:
+      default:
         this.stop();
         this.#parts.events.commandError(this.#errorAddress);
         return false;
@@ -126,24 +146,25 @@ export class CommandRing {
     const region = this.#host.memory.ram(address);
     if (region === null || address + ENTRY > region.end) return false;
     const words = this.#words;
+    const { view } = region;
     const at = address - region.base;
-    for (let i = 0; i < 4; i++) words[i] = region.view.getInt32(at + 4 * i, true);
+    words[0] = view.getInt32(at, true);
+    words[1] = view.getInt32(at + 4, true);
+    words[2] = view.getInt32(at + 8, true);
+    words[3] = view.getInt32(at + 12, true);
     return true;
   }
 
   #execute(): Outcome {
     const words = this.#words;
     const handler = this.#handlers[words[1] >>> OPCODE_SHIFT];
-    if (handler === undefined) return Outcome.ILLEGAL;
-    const { reserved } = handler;
-    for (let i = 0; i < 4; i++) if ((words[i] & reserved[i]) !== 0) return Outcome.ILLEGAL;
-    return handler.run();
+    return handler === undefined || handler.refuses(words) ? Outcome.ILLEGAL : handler.run();
   }
 
   #defineHandlers(): void {
     const { pri, ats } = this.#parts.options;
     const define = (opcode: number, struct: Parameters<typeof reservedMaskOf>[0], run: () => Outcome) =>
-      this.#handlers[opcode] = { reserved: reservedMaskOf(struct), run };
+      this.#handlers[opcode] = new Handler(struct, run);
     define(Opcode.COMPLETION_WAIT, CompletionWait, () => this.#completionWait());
     define(Opcode.INVALIDATE_DEVTAB_ENTRY, InvalidateDevtabEntry, () => this.#invalidateDevtabEntry());
     define(Opcode.INVALIDATE_IOMMU_PAGES, InvalidateIommuPages, () => this.#invalidateIommuPages());
@@ -159,16 +180,15 @@ export class CommandRing {
   #completionWait(): Outcome {
     if (!this.#ats.idle || !this.#invalidator.idle) return Outcome.WAIT;
     const words = this.#words;
-    const { mask, maskHigh } = CompletionWait;
-    if ((words[0] & mask.s) !== 0) {
-      const address = (words[1] & maskHigh.storeAddress) * TWO32 + ((words[0] & mask.storeAddress) >>> 0);
-      if (!this.#store(address, words[2], words[3])) return Outcome.NO_MEMORY;
+    if ((words[0] & WAIT_STORES) !== 0) {
+      const address = (words[1] & STORE_HIGH) * TWO32 + ((words[0] & STORE_LOW) >>> 0);
+      if (!this.#store(address, words[2], words[3])) return NO_MEMORY;
     }
-    if ((words[0] & mask.i) !== 0) {
+    if ((words[0] & WAIT_INTERRUPTS) !== 0) {
       this.#signals.set(StatusBit.COM_WAIT_INT, true);
       this.#signals.interrupt(ControlBit.COM_WAIT_INT_EN);
     }
-    return Outcome.DONE;
+    return DONE;
   }
 
   #store(address: number, low: number, high: number): boolean {
@@ -189,11 +209,10 @@ export class CommandRing {
 
   #invalidateIommuPages(): Outcome {
     const words = this.#words;
-    const { mask } = InvalidateIommuPages;
     const lo = words[2] & ADDRESS_LOW;
-    const shift = commandShift(words[3], lo, (words[2] & mask.s) !== 0);
-    this.#invalidator.pages(words[1] & mask.domainId, words[3], lo, shift, (words[2] & mask.pde) !== 0);
-    return Outcome.DONE;
+    const shift = commandShift(words[3], lo, (words[2] & PAGES_SIZED) !== 0);
+    this.#invalidator.pages(words[1] & PAGES_DOMAIN, words[3], lo, shift, (words[2] & PAGES_DIRECTORIES) !== 0);
+    return DONE;
   }
 
   #invalidateIotlbPages(): Outcome {

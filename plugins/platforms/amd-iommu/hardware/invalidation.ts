@@ -20,7 +20,7 @@ export class Invalidator {
   readonly #directories: AddressCache | null;
   readonly #progress: () => void;
   // Devices that have used a domain since their device table entry was last invalidated, and so may hold leases in it.
-  readonly #users = new Map<number, Set<number>>();
+  readonly #users = new Map<number, number[]>();
   readonly #lastDomain = new Int32Array(0x10000).fill(-1);
   #pending = 0;
   readonly #done = () => {
@@ -53,7 +53,9 @@ export class Invalidator {
     this.#table.invalidate(requester);
     this.#lastDomain[requester] = -1;
     for (const [domain, users] of this.#users) {
-      if (users.delete(requester) && users.size === 0) this.#users.delete(domain);
+      const left = users.filter((other) => other !== requester);
+      if (left.length > 0) this.#users.set(domain, left);
+      else this.#users.delete(domain);
     }
     this.#announce({ first: 0n, last: LAST, requester });
   }
@@ -66,9 +68,9 @@ export class Invalidator {
     if (users === undefined) return;
     const within = shift < 32 ? (1 << shift) - 1 : -1;
     const above = shift < 32 ? 0 : shift >= 64 ? -1 : (1 << (shift - 32)) - 1;
-    for (const requester of users) {
+    for (let i = 0; i < users.length; i++) {
       this.#pending++;
-      this.#host.invalidateAt(hi & ~above, lo & ~within, hi | above, lo | within, requester, this.#done);
+      this.#host.invalidateAt(hi & ~above, lo & ~within, hi | above, lo | within, users[i], this.#done);
     }
   }
 
@@ -96,8 +98,8 @@ export class Invalidator {
     if (this.#lastDomain[requester] === domain) return;
     this.#lastDomain[requester] = domain;
     const users = this.#users.get(domain);
-    if (users === undefined) this.#users.set(domain, new Set([requester]));
-    else users.add(requester);
+    if (users === undefined) this.#users.set(domain, [requester]);
+    else if (!users.includes(requester)) users.push(requester);
   }
 
   #announce(range: Invalidation): void {

@@ -12,8 +12,14 @@ import type { Signals } from "./signals.ts";
 
 const BASE_MASK = maskOf(RingBase);
 const POINTER_MASK = maskOf(RingPointer);
+// Constants of other modules are loaded at each use; those of this one are part of the code.
+const POINTER_BITS = POINTER_MASK[0];
 const ADDRESS_HIGH = RingBase.maskHigh.base;
 const ADDRESS_LOW = RingBase.mask.base | 0;
+const LENGTH_SHIFT = RingBase.shift.length;
+const LENGTH_BITS = RingBase.mask.length >>> LENGTH_SHIFT;
+const SHORTEST = RING_LENGTH.min;
+const ENTRY = ENTRY_SIZE;
 
 /** A base register and the two pointers of a ring. */
 export interface RingPlace {
@@ -27,8 +33,12 @@ export interface RingPlace {
 
 /** The registers of a ring: geometry, and the write rules of §3.4. */
 export class Ring {
-  readonly #registers: RegisterFile;
-  readonly #place: RingPlace;
+  readonly #words: Int32Array;
+  // Indices of the registers' low words: base and length, head, tail, and the pointer that hardware moves.
+  readonly #base: number;
+  readonly #head: number;
+  readonly #tail: number;
+  readonly #own: number;
 
   /**
    * Defines the registers. `running` forbids to move the base and the pointer that hardware owns; `moved` is called when
@@ -37,14 +47,15 @@ export class Ring {
   constructor(
     registers: RegisterFile,
     place: RingPlace,
-    readonly own: "head" | "tail",
+    own: "head" | "tail",
     running: () => boolean,
     moved?: () => void,
   ) {
-    this.#registers = registers;
-    this.#place = place;
+    this.#words = registers.words;
+    [this.#base, this.#head, this.#tail] = [place.base / 4, place.head / 4, place.tail / 4];
+    this.#own = place[own] / 4;
     const other = own === "head" ? "tail" : "head";
-    const inside = (low: number | null) => low !== null && (low & POINTER_MASK[0]) >>> 0 < this.bytes;
+    const inside = (low: number | null) => low !== null && (low & POINTER_BITS) < this.bytes;
     registers.define({
       offset: place.base,
       writable: BASE_MASK,
@@ -61,38 +72,34 @@ export class Ring {
 
   /** Bytes of the ring; 0 when the length code is not legal. */
   get bytes(): number {
-    const code = (this.#registers.words[this.#place.base / 4 + 1] & RingBase.mask.length) >>> RingBase.shift.length;
-    return code < RING_LENGTH.min ? 0 : ENTRY_SIZE << code;
+    const code = this.#words[this.#base + 1] >>> LENGTH_SHIFT & LENGTH_BITS;
+    return code < SHORTEST ? 0 : ENTRY << code;
   }
 
   /** System physical address of the ring. */
   get base(): number {
-    const { words } = this.#registers;
-    const at = this.#place.base / 4;
-    return (words[at + 1] & ADDRESS_HIGH) * TWO32 + ((words[at] & ADDRESS_LOW) >>> 0);
+    return (this.#words[this.#base + 1] & ADDRESS_HIGH) * TWO32 + ((this.#words[this.#base] & ADDRESS_LOW) >>> 0);
   }
 
   /** Byte offset of the head. */
   get head(): number {
-    return this.#registers.words[this.#place.head / 4];
+    return this.#words[this.#head];
   }
 
   /** Byte offset of the tail. */
   get tail(): number {
-    return this.#registers.words[this.#place.tail / 4];
+    return this.#words[this.#tail];
   }
 
   /** Moves the pointer that hardware owns one entry on. */
   advance(): void {
-    const at = this.#place[this.own] / 4;
-    const next = this.#registers.words[at] + ENTRY_SIZE;
-    this.#registers.words[at] = next === this.bytes ? 0 : next;
+    const next = this.#words[this.#own] + ENTRY;
+    this.#words[this.#own] = next === this.bytes ? 0 : next;
   }
 
   /** Sets both pointers to the start. */
   rewind(): void {
-    this.#registers.words[this.#place.head / 4] = 0;
-    this.#registers.words[this.#place.tail / 4] = 0;
+    this.#words[this.#head] = this.#words[this.#tail] = 0;
   }
 }
 

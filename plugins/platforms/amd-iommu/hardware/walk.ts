@@ -33,8 +33,6 @@ const PDE_RESERVED_HI = reservedMaskOf(Pde)[1];
 const BOTH_RIGHTS = Pde.mask.ir | Pde.mask.iw;
 /** The high word of a plain directory entry under this mask is BOTH_RIGHTS. */
 const PDE_PLAIN = PDE_RESERVED_HI | BOTH_RIGHTS | ADDRESS_HI;
-/** The high word of a plain leaf under this mask is BOTH_RIGHTS. */
-const PTE_PLAIN = PTE_RESERVED_HI | BOTH_RIGHTS;
 
 /** Walks page tables in the memory of one host. */
 export class PageWalker {
@@ -69,20 +67,29 @@ export class PageWalker {
     this.walks++;
     if ((entries[dte + FLAGS] & PLAIN_TABLE) !== 0) {
       const mode = entries[dte + MODE];
-      if (hi >>> 9 * mode - 20 === 0 && this.#walkPlain(entries, dte, mode, hi, lo, out)) return OK;
+      if (hi >>> 9 * mode - 20 === 0 && this.#walkPlain(entries, dte, mode, hi, lo, need, out)) return OK;
     }
     return this.#walkAny(entries, dte, hi, lo, need, out);
   }
 
   /**
-   * The walk that almost every request takes: three or four levels, none skipped, every right granted, a page of 4 KiB,
-   * all tables in one window below 4 GiB. False when anything is different; then nothing has happened.
+   * The walk that almost every request takes: three or four levels, none skipped, every right granted above the leaf and
+   * those in `need` there, a page of 4 KiB, all tables in one window below 4 GiB. False when anything is different; then
+   * nothing has happened.
    */
-  #walkPlain(entries: Int32Array, dte: number, mode: number, hi: number, lo: number, out: Translation): boolean {
+  #walkPlain(
+    entries: Int32Array,
+    dte: number,
+    mode: number,
+    hi: number,
+    lo: number,
+    need: number,
+    out: Translation,
+  ): boolean {
     const directories = this.#directories;
     if (directories === null) {
       const page = this.#descendPlain(entries[dte + ROOT_LO], mode, hi, lo);
-      return page >= 0 && this.#leafPlain(page, lo, out);
+      return page >= 0 && this.#leafPlain(page, lo, need, out);
     }
     const domain = entries[dte + DOMAIN];
     const cached = directories.find(domain, hi, lo);
@@ -90,10 +97,10 @@ export class PageWalker {
       const { words } = directories;
       const isPlain = words[cached + SLOT] === 0 && words[cached + SLOT + 2] === 3 && directories.shift(cached) === 21;
       return isPlain && this.#window.open(0, words[cached + SLOT + 1]) &&
-        this.#leafPlain((words[cached + SLOT + 1] >>> 12) - this.#window.firstPage, lo, out);
+        this.#leafPlain((words[cached + SLOT + 1] >>> 12) - this.#window.firstPage, lo, need, out);
     }
     const page = this.#descendPlain(entries[dte + ROOT_LO], mode, hi, lo);
-    if (page < 0 || !this.#leafPlain(page, lo, out)) return false;
+    if (page < 0 || !this.#leafPlain(page, lo, need, out)) return false;
     this.#remember(domain, hi, lo, 1, 0, (page + this.#window.firstPage) << 12, 3);
     return true;
   }
@@ -110,16 +117,18 @@ export class PageWalker {
     return follow(words, firstPage, pages, page, lo >>> 21 & 511, 1);
   }
 
-  #leafPlain(page: number, lo: number, out: Translation): boolean {
+  #leafPlain(page: number, lo: number, need: number, out: Translation): boolean {
     const { words } = this.#window;
     const at = page << 10 | (lo >>> 12 & 511) << 1;
     const entryLo = words[at];
     const entryHi = words[at + 1];
-    if ((entryLo & (PRESENT | NEXT_LEVEL)) !== PRESENT || (entryHi & PTE_PLAIN) !== BOTH_RIGHTS) return false;
+    if ((entryLo & (PRESENT | NEXT_LEVEL)) !== PRESENT || (entryHi & PTE_RESERVED_HI) !== 0) return false;
+    const rights = entryHi >>> RIGHTS_SHIFT & 3;
+    if ((rights & need) !== need) return false;
     out.hi = entryHi & ADDRESS_HI;
     out.lo = entryLo & ADDRESS_LO;
     out.shift = 12;
-    out.rights = 3;
+    out.rights = rights;
     out.snoop = (entryHi & FORCE_COHERENT) !== 0;
     out.untranslatedOnly = (entryHi & UNTRANSLATED_ONLY) !== 0;
     this.dirty = true;
