@@ -15,6 +15,7 @@ import {
   makeDriverQueue,
   negotiate,
   queueBytes,
+  queueSizeWithin,
   resetDevice,
   type RingFeatures,
   ringFeatures,
@@ -92,7 +93,7 @@ function makeQueue(
   features: FeatureSet,
   addressing: Addressing,
 ): DriverQueue {
-  let size = Math.min(queueSize, transport.queueSize(0));
+  let size = queueSizeWithin(features, Math.min(queueSize, transport.queueSize(0)));
   if (size === 0) throw new Error("the device has no queue");
   for (;;) {
     const queue = makeDriverQueue(features, {

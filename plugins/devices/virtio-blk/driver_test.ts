@@ -88,12 +88,22 @@ for (
     { indirect: false, eventIndex: false },
     { requestMemory: "coherent" as const },
     { requestMemory: "coherent" as const, indirect: false },
+    { packed: true },
+    { packed: true, indirect: false, eventIndex: false },
+    { packed: true, inOrder: true, queueSize: 11 },
+    { inOrder: true },
+    { inOrder: true, indirect: false, requestMemory: "coherent" as const },
+    { packed: true, notificationData: true, orderPlatform: true },
   ]
 ) {
   Deno.test(`reads, writes, flushes and the serial number come through (${JSON.stringify(options)})`, async () => {
-    const w = driverWorld(options, { serial: "S-42" });
+    const w = driverWorld(options, { serial: "S-42", rings: options });
     const { blk, guest, buffer, scheduler } = w;
-    assertEquals([blk.capacity, blk.readOnly, blk.queueDepth], [2048, false, options.indirect === false ? 5 : 16]);
+    assertEquals([blk.capacity, blk.readOnly, blk.queueDepth], [
+      2048,
+      false,
+      options.indirect === false ? 5 : options.queueSize ?? 16,
+    ]);
     assertEquals(await scheduler.run(blk.read(7, buffer, 1024)), BlockStatus.OK);
     assertEquals(w.hex(buffer, 4) + w.hex(buffer + 512, 4), "0700000008000000");
     guest.memory.bytes(buffer, 512).fill(0x5a);

@@ -109,7 +109,8 @@ export abstract class DeviceRing implements DeviceQueue {
   }
 
   push(id: number, written: number): void {
-    this.done.push(id, written);
+    // What a model finishes twice, or after its queue was reset, is not in flight.
+    if (this.done.count < this.inFlight) this.done.push(id, written);
   }
 
   publish(): boolean {

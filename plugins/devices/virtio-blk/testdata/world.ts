@@ -5,7 +5,7 @@ import type { Access, FaultRecord, Transaction, Translation } from "@iova/core";
 import { BusStatus } from "@iova/core";
 import { fromHex, toHex } from "@iova/fields/testing";
 import { type PciWorld, pciWorld } from "@iova/pci/testing";
-import { VirtioDevice, VirtioPciFunction } from "@iova/virtio";
+import { type RingFeatures, VirtioDevice, VirtioPciFunction } from "@iova/virtio";
 import { MockDriver, MockRing } from "@iova/virtio/testing";
 import { BlockModel } from "../device.ts";
 
@@ -82,6 +82,8 @@ export interface BlkWorldOptions {
   interrupts?: boolean;
   vectors?: number;
   accessPlatform?: boolean;
+  /** What the device offers of its rings. */
+  rings?: RingFeatures;
   translated?: boolean;
   start?: boolean;
 }
@@ -125,7 +127,7 @@ export function blkWorld(options: BlkWorldOptions = {}): BlkWorld {
     make(port) {
       model = new BlockModel({ id: "disk0", port, backend: disk, readOnly, queueSize, serial, events });
       const { accessPlatform = true } = options;
-      return new VirtioDevice({ id: "disk0", port, scheduler, events, model, accessPlatform });
+      return new VirtioDevice({ ...options.rings, id: "disk0", port, scheduler, events, model, accessPlatform });
     },
   });
   pci.enumerate();
