@@ -93,7 +93,9 @@ function makeQueue(
   features: FeatureSet,
   addressing: Addressing,
 ): DriverQueue {
-  let size = queueSizeWithin(features, Math.min(queueSize, transport.queueSize(0)));
+  let size = transport.queueSize(0);
+  // A legacy device dictates the size.
+  if (!transport.legacy) size = queueSizeWithin(features, Math.min(queueSize, size));
   if (size === 0) throw new Error("the device has no queue");
   for (;;) {
     const queue = makeDriverQueue(features, {
@@ -112,7 +114,9 @@ function makeQueue(
     }
     // With little memory left a smaller ring will do, as on Linux.
     const bytes = queueBytes(features, size);
-    if (bytes <= SMALLEST_RING || size <= 4) throw new GuestMemoryError("the ring of a virtio block device", bytes);
+    if (transport.legacy || bytes <= SMALLEST_RING || size <= 4) {
+      throw new GuestMemoryError("the ring of a virtio block device", bytes);
+    }
     size = Math.floor(size / 2);
   }
 }

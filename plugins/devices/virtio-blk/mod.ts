@@ -18,7 +18,7 @@ import {
 import { driverTransport, plugVirtio, usesPhysicalAddresses, VirtioDevice, virtioOptions } from "@iova/virtio";
 import { BlockModel } from "./device.ts";
 import { VirtioBlockDriver } from "./driver.ts";
-import { BLOCK_DEVICE } from "./layout.ts";
+import { BLOCK_DEVICE, BlockConfig } from "./layout.ts";
 
 const options = {
   image: option.path("The disk: a raw image. Either this or `ram`."),
@@ -47,9 +47,9 @@ const virtioBlk: DevicePlugin = defineDevice({
   name: "virtio-blk",
   kind: "device",
   api: API_VERSION,
-  summary: "virtio block device on PCI, over a raw image or memory",
+  summary: "virtio block device, over a raw image or memory",
   options,
-  bus: "pci",
+  bus: ["pci", "virtio-mmio"],
   physicallyAddressed: (given) => usesPhysicalAddresses(given),
   create(context, given) {
     checkQueueSize(context, given);
@@ -79,6 +79,7 @@ function plugIn(context: DeviceContext, given: Given, backend: BlockBackend) {
     classCode: CLASS_CODE,
     transport,
     vectors,
+    configSize: BlockConfig.size,
     make(port) {
       model = new BlockModel({ id, port, backend, readOnly, queueSize, serial, events });
       return new VirtioDevice({ ...given, id, port, scheduler, events, model });

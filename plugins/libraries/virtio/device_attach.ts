@@ -19,6 +19,8 @@ export interface VirtioSpec {
   readonly vectors?: number;
   /** The interfaces of a PCI function. Default `modern`. Means nothing on other buses. */
   readonly transport?: "modern" | "transitional" | "legacy";
+  /** Bytes of the device configuration: a legacy PCI interface has as many more ports. Default 0. */
+  readonly configSize?: number;
   /** Makes the device that answers behind the registers, for the port that it moves data through. Called once. */
   make(port: DevicePort): VirtioDevice;
 }

@@ -5,12 +5,14 @@
  * @module
  */
 
-import type { DevicePort, EventStream, Scheduler } from "@iova/core";
+import { ALL_ONES, type DevicePort, type EventStream, type Scheduler, TWO32, type Width } from "@iova/core";
 import { Chain } from "./device_chain.ts";
 import { type DeviceQueue, Pop, type RingAddresses, RingFault } from "./device_queue.ts";
+import { MANNERS, type Manners } from "./device_manners.ts";
 import { isQueueSize, makeDeviceQueue } from "./device_rings.ts";
 import { type Personality, RING_RULES, type RingRules } from "./device_rules.ts";
 import { Feature, FeatureSet, type RingFeatures, ringFeatures, Status } from "./layout_features.ts";
+import { placeSplit } from "./layout_ring.ts";
 
 /** How a model ended its work on a chain. */
 export const Outcome = {
@@ -34,11 +36,16 @@ export interface VirtioModel {
   readonly type: number;
   /** Numbers of the feature bits that it offers; ring and transport features are added by {@linkcode VirtioDevice}. */
   readonly features: readonly number[];
+  /** What a legacy interface offers besides them. Absent: nothing. */
+  readonly legacyFeatures?: readonly number[];
   /** Largest size of each queue. A split ring's is a power of two, so that the driver can use it all. */
   readonly queueSizes: readonly number[];
   /** The device configuration, as the driver reads it. */
   readonly config: Uint8Array;
-  /** Takes the features that the driver has accepted, or refuses them (false). Absent: any will do. */
+  /**
+   * Takes the features that the driver has accepted, or refuses them (false). A legacy driver cannot be refused, and may
+   * accept features more than once. Absent: any will do.
+   */
   negotiated?(features: FeatureSet): boolean;
   /** The driver wrote a byte of the configuration. Absent: it is read-only. */
   configWritten?(offset: number, value: number): void;
@@ -80,6 +87,8 @@ export interface VirtioDeviceOptions extends RingFeatures {
   readonly events: EventStream;
   /** What the device does. */
   readonly model: VirtioModel;
+  /** Whether it has a modern interface; without one there is no ACCESS_PLATFORM. Default `modern`. */
+  readonly transport?: "modern" | "transitional" | "legacy";
   /** Which implementation's manners it has where they differ from the specification. Default `spec`. */
   readonly personality?: Personality;
 }
@@ -149,8 +158,6 @@ export class VirtioDevice {
   accepted: FeatureSet = new FeatureSet();
   /** Queues by number. */
   readonly queues: readonly VirtioQueue[];
-  /** Changes with the configuration; 8 bits. */
-  generation = 0;
   /** Chains completed. */
   completed = 0;
   /** Times that the device needed a reset. */
@@ -169,18 +176,24 @@ export class VirtioDevice {
   readonly #accessPlatform: boolean;
   readonly #rules: RingRules;
   readonly #chain: Chain;
+  /** Where it differs from the specification. */
+  readonly manners: Manners;
   #status = 0;
   #live = false;
+  #legacy = false;
+  #generation = 0;
+  #configDirty = false;
 
   /** A device that has been reset. */
   constructor(options: VirtioDeviceOptions) {
-    const { id, port, scheduler, events, model, accessPlatform = true, personality = "spec" } = options;
+    const { id, port, scheduler, events, model, personality = "spec" } = options;
     this.#id = id;
     this.port = port;
     this.#scheduler = scheduler;
     this.#events = events;
     this.model = model;
-    this.#accessPlatform = accessPlatform;
+    this.#accessPlatform = (options.accessPlatform ?? true) && options.transport !== "legacy";
+    this.manners = MANNERS[personality];
     this.offered = new FeatureSet([...model.features, ...ringFeatures(options)]);
     this.#rules = RING_RULES[personality];
     this.#chain = new Chain(Math.max(1, this.#rules.tableEntries, ...model.queueSizes));
@@ -197,20 +210,85 @@ export class VirtioDevice {
     return this.#status;
   }
 
-  /** The driver writes the status register; 0 resets. */
-  writeStatus(value: number): void {
+  /** The driver uses the legacy interface. Known from its first write to the status register on. */
+  get legacy(): boolean {
+    return this.#legacy;
+  }
+
+  /** The driver writes the status register, of a legacy interface or of a modern one; 0 resets. */
+  writeStatus(value: number, legacy = false): void {
     if (value === 0) return this.reset();
+    this.#legacy = legacy;
+    const sticky = Status.DEVICE_NEEDS_RESET | (legacy ? 0 : Status.FEATURES_OK);
     const before = this.#status;
-    let after = (value & 0xff & ~Status.DEVICE_NEEDS_RESET) | (before & Status.DEVICE_NEEDS_RESET);
-    if ((after & ~before & Status.FEATURES_OK) !== 0 && !this.#acceptable()) after &= ~Status.FEATURES_OK;
+    let after = (value & 0xff & ~Status.DEVICE_NEEDS_RESET) | (before & sticky);
+    if (legacy) after &= ~Status.FEATURES_OK;
+    else if ((after & ~before & Status.FEATURES_OK) !== 0 && !this.#acceptable()) after &= ~Status.FEATURES_OK;
     this.#status = after;
+    this.#live = this.breakdown === "" && this.#mayServe(after);
+  }
+
+  /** Legacy drivers use their queues before DRIVER_OK (virtio 1.4 §3.1.2). */
+  #mayServe(status: number): boolean {
+    if (this.#legacy || this.manners.servesEarly) return (status & Status.FAILED) === 0;
     const needed = Status.DRIVER_OK | Status.FEATURES_OK;
-    this.#live = (after & (needed | Status.DEVICE_NEEDS_RESET | Status.FAILED)) === needed;
+    return (status & (needed | Status.FAILED)) === needed;
   }
 
   /** The driver accepts features. Ignored once negotiation is over. */
   acceptWord(index: number, value: number): void {
-    if ((this.#status & Status.FEATURES_OK) === 0) this.accepted.setWord(index, value);
+    if ((this.#status & Status.FEATURES_OK) !== 0) return;
+    this.accepted.setWord(index, this.manners.masksFeatures ? value & this.offered.word(index) : value);
+  }
+
+  /** Features 0 to 31 as a legacy interface offers them. */
+  get legacyOffered(): number {
+    const { model, manners } = this;
+    return (this.offered.word(0) |
+      new FeatureSet([...manners.legacyFeatures, ...model.legacyFeatures ?? []]).word(0)) >>>
+      0;
+  }
+
+  /** A legacy driver accepts features: it cannot be refused, and what was not offered is left out. */
+  acceptLegacy(value: number): void {
+    if ((this.#status & Status.DRIVER_OK) !== 0) return;
+    const blind = value >>> Feature.BAD_FEATURE & this.legacyOffered >>> Feature.BAD_FEATURE & 1;
+    this.accepted = new FeatureSet();
+    if (blind === 0) this.accepted.setWord(0, value & this.legacyOffered);
+    this.model.negotiated?.(this.accepted);
+  }
+
+  /**
+   * A legacy driver says where a queue's ring is: page `page` of pages of 2^`shift` bytes, its used ring at a multiple of
+   * `align` bytes (§2.7.2). Page 0 takes the queue away from the device. An alignment that is none changes nothing.
+   */
+  placeLegacyRing(queue: VirtioQueue, page: number, shift: number, align: number): void {
+    if (page === 0) {
+      if (this.manners.zeroAddressResets) this.reset();
+      else this.disable(queue);
+      return;
+    }
+    if (align === 0 || (align & (align - 1)) !== 0) return;
+    this.disable(queue);
+    const { avail, used } = placeSplit(queue.size, align >>> 0);
+    const lo = (page << shift) >>> 0;
+    const hi = shift === 0 ? 0 : page >>> (32 - shift);
+    queue.descHi = hi;
+    queue.descLo = lo | 0;
+    queue.driverHi = (hi + Math.floor((lo + avail) / TWO32)) | 0;
+    queue.driverLo = (lo + avail) | 0;
+    queue.deviceHi = (hi + Math.floor((lo + used) / TWO32)) | 0;
+    queue.deviceLo = (lo + used) | 0;
+    this.enable(queue);
+  }
+
+  /** Takes a queue away from the device; its size stays. */
+  disable(queue: VirtioQueue): void {
+    if (!queue.enabled) return;
+    const { size } = queue;
+    this.model.queueReset?.(queue.index);
+    queue.reset();
+    queue.size = size;
   }
 
   /** The driver sets a queue's size. Refused, so that the old one reads back, unless its ring can have it. */
@@ -244,19 +322,48 @@ export class VirtioDevice {
     this.#schedule(queue);
   }
 
-  /** A byte of the device configuration; 0 beyond its end. */
-  readConfig(offset: number): number {
-    return this.model.config[offset] ?? 0;
+  /** `width` bytes of the device configuration, unsigned. */
+  readConfig(offset: number, width: Width): number {
+    this.#countChange();
+    const { config } = this.model;
+    if (offset + width > config.length && this.manners.beyondConfig === "ones") return ALL_ONES[width];
+    let value = 0;
+    for (let i = width - 1; i >= 0; i--) value = value << 8 | (config[offset + i] ?? 0);
+    return value >>> 0;
   }
 
-  /** The driver writes a byte of the device configuration. */
-  writeConfig(offset: number, value: number): void {
-    if (offset < this.model.config.length) this.model.configWritten?.(offset, value);
+  /**
+   * The driver writes the device configuration. Through a modern interface not before negotiation is over (§3.1.1); never
+   * beyond its end.
+   */
+  writeConfig(offset: number, width: Width, value: number, legacy = false): void {
+    const { model, manners } = this;
+    const early = !legacy && (this.#status & Status.FEATURES_OK) === 0;
+    if (early && !manners.servesEarly) return;
+    if (offset + width > model.config.length && manners.beyondConfig === "ones") return;
+    for (let i = 0; i < width && offset + i < model.config.length; i++) {
+      model.configWritten?.(offset + i, value >>> (8 * i) & 0xff);
+    }
+  }
+
+  /**
+   * Changes with the configuration; 8 bits. It moves when a driver looks, not when the configuration does: 256 changes
+   * between two looks are one.
+   */
+  get generation(): number {
+    this.#countChange();
+    return this.#generation;
+  }
+
+  #countChange(): void {
+    if (!this.#configDirty) return;
+    this.#configDirty = false;
+    this.#generation = (this.#generation + 1) & 0xff;
   }
 
   /** The model has changed its configuration. */
   configChanged(): void {
-    this.generation = (this.generation + 1) & 0xff;
+    this.#configDirty = true;
     if ((this.#status & Status.DRIVER_OK) !== 0) this.transport?.notifyConfig();
   }
 
@@ -299,9 +406,10 @@ export class VirtioDevice {
 
   /** The device is broken: every queue stops until a reset (virtio 1.4 §2.1.2). */
   needsReset(reason: string): void {
-    if ((this.#status & Status.DEVICE_NEEDS_RESET) !== 0) return;
-    const told = (this.#status & Status.DRIVER_OK) !== 0;
-    this.#status |= Status.DEVICE_NEEDS_RESET;
+    if (this.breakdown !== "") return;
+    const told = !this.#legacy && (this.#status & Status.DRIVER_OK) !== 0;
+    // A legacy driver knows no such state: its device falls silent.
+    if (!this.#legacy) this.#status |= Status.DEVICE_NEEDS_RESET;
     this.#live = false;
     this.breakdown = reason;
     this.breakdowns++;
@@ -314,6 +422,7 @@ export class VirtioDevice {
   reset(): void {
     this.#status = 0;
     this.#live = false;
+    this.#legacy = false;
     this.breakdown = "";
     this.accepted = new FeatureSet();
     for (const queue of this.queues) queue.reset();
@@ -323,8 +432,8 @@ export class VirtioDevice {
 
   #acceptable(): boolean {
     const { accepted } = this;
-    return accepted.within(this.offered) &&
-      accepted.has(Feature.VERSION_1) &&
+    const sane = accepted.within(this.offered) && accepted.has(Feature.VERSION_1);
+    return (sane || this.manners.masksFeatures) &&
       accepted.has(Feature.ACCESS_PLATFORM) === this.#accessPlatform &&
       this.model.negotiated?.(accepted) !== false;
   }

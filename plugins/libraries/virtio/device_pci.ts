@@ -1,21 +1,21 @@
 /**
- * The modern PCI transport, device side (virtio 1.4 §4.1): vendor capabilities, registers behind BAR 4 laid out as QEMU
- * lays them out, MSI-X with INTx as a fallback.
+ * The PCI transport, device side (virtio 1.4 §4.1): modern, with vendor capabilities and registers behind BAR 4 laid out as
+ * QEMU lays them out; legacy, with registers behind I/O BAR 0; or both. MSI-X behind BAR 1, with INTx as a fallback.
  *
  * @module
  */
 
 import type { Bus, DevicePort, RegisterBlock, Width } from "@iova/core";
-import { pciBus, type PciCapabilitySpec, type PciFunction } from "@iova/pci";
+import { Command, Header0, type PciBarSpec, pciBus, type PciCapabilitySpec, type PciFunction } from "@iova/pci";
 import type { VirtioPlug, VirtioSpec } from "./device_attach.ts";
 import type { DeviceTransport, VirtioDevice } from "./device_model.ts";
 import { CommonRegisters, NOTIF_CONFIG_MARK } from "./device_pci_common.ts";
+import { PciInterrupts } from "./device_pci_interrupts.ts";
+import { LegacyRegisters } from "./device_pci_legacy.ts";
 import { Feature } from "./layout_features.ts";
 import {
   CAP_VENDOR,
   CfgType,
-  Isr,
-  NO_VECTOR,
   PCI_CFG_DATA_SIZE,
   VIRTIO_MODERN_DEVICE,
   VIRTIO_SUBSYSTEM,
@@ -23,6 +23,7 @@ import {
   VirtioPciCap,
   VirtioPciNotifyCap,
 } from "./layout_pci.ts";
+import { VIRTIO_LEGACY_DEVICE } from "./layout_pci_legacy.ts";
 
 /** What a virtio PCI function is plugged in with. */
 export interface VirtioPciOptions extends VirtioSpec {
@@ -34,6 +35,7 @@ export interface VirtioPciOptions extends VirtioSpec {
   readonly at?: string;
 }
 
+const LEGACY_BAR = 0;
 const REGISTER_BAR = 4;
 const MSIX_BAR = 1;
 const REGION_SIZE = 0x1000;
@@ -44,33 +46,44 @@ const NOTIFY_MULTIPLIER = 4;
 /** Capability bodies start after id and next pointer. */
 const BODY = 2;
 
-/** A virtio device on a PCI bus. */
+/** A virtio device on a PCI bus, with a modern interface, a legacy one, or both. */
 export class VirtioPciFunction implements RegisterBlock, DeviceTransport, VirtioPlug {
   /** The PCI function. */
   readonly fn: PciFunction;
   /** The device. */
   readonly device: VirtioDevice;
+  readonly #interrupts: PciInterrupts;
   readonly #common: CommonRegisters;
-  #isr = 0;
+  readonly #legacy: LegacyRegisters;
 
   /** Plugs a device in. @throws {PlaceError} when its place on the bus cannot be had. */
-  constructor({ id, bus, at, type, classCode, vectors = 2, make }: VirtioPciOptions) {
+  constructor(
+    { id, bus, at, type, classCode, vectors = 2, transport = "modern", configSize = 0, make }: VirtioPciOptions,
+  ) {
+    const bars: PciBarSpec[] = [];
+    if (transport !== "modern") {
+      const size = LegacyRegisters.barSize(configSize, vectors > 0);
+      bars.push({ index: LEGACY_BAR, kind: "io", size, block: this.#ports() });
+    }
+    if (transport !== "legacy") {
+      bars.push({ index: REGISTER_BAR, kind: "memory", size: BAR_SIZE, width: 64, prefetchable: true, block: this });
+    }
     this.fn = pciBus(bus).addFunction({
       id,
       ...(at !== undefined && { at }),
       vendor: VIRTIO_VENDOR,
-      device: VIRTIO_MODERN_DEVICE + type,
-      revision: 1,
+      ...(transport === "modern" ? modernIds(type) : legacyIds(type)),
       classCode,
       subsystemVendor: VIRTIO_VENDOR,
-      subsystem: VIRTIO_SUBSYSTEM,
-      bars: [{ index: REGISTER_BAR, kind: "memory", size: BAR_SIZE, width: 64, prefetchable: true, block: this }],
-      capabilities: this.#capabilities(),
+      bars,
+      ...(transport !== "legacy" && { capabilities: this.#capabilities() }),
       ...(vectors > 0 && { msix: { vectors, bar: MSIX_BAR } }),
       interruptPin: 1,
     });
     this.device = make(this.fn.port);
-    this.#common = new CommonRegisters(this.device, vectors);
+    this.#interrupts = new PciInterrupts(this.fn, this.device.queues.length);
+    this.#common = new CommonRegisters(this.device, this.#interrupts);
+    this.#legacy = new LegacyRegisters(this.device, this.#interrupts, () => this.#giveBusMaster());
     this.device.transport = this;
   }
 
@@ -80,20 +93,42 @@ export class VirtioPciFunction implements RegisterBlock, DeviceTransport, Virtio
 
   remove(): void {
     this.fn.remove();
+    // What is still scheduled must not interrupt anybody.
+    this.device.reset();
   }
 
-  /** See `RegisterBlock`. */
+  /** See `RegisterBlock`: the modern registers. */
   read(offset: number, width: Width): number {
     if (offset < Region.ISR) return this.#common.read(offset, width);
-    if (offset < Region.DEVICE) return offset === Region.ISR ? this.#takeIsr() : 0;
-    return offset < Region.NOTIFY ? this.#readConfig(offset - Region.DEVICE, width) : 0;
+    if (offset < Region.DEVICE) return offset === Region.ISR ? this.#interrupts.takeIsr() : 0;
+    return offset < Region.NOTIFY ? this.device.readConfig(offset - Region.DEVICE, width) : 0;
   }
 
   /** See `RegisterBlock`. */
   write(offset: number, width: Width, value: number): void {
     if (offset >= Region.NOTIFY) this.#kick((offset - Region.NOTIFY) / NOTIFY_MULTIPLIER | 0, width, value);
     else if (offset < Region.ISR) this.#common.write(offset, width, value);
-    else if (offset >= Region.DEVICE) this.#writeConfig(offset - Region.DEVICE, width, value);
+    else if (offset >= Region.DEVICE) this.device.writeConfig(offset - Region.DEVICE, width, value);
+  }
+
+  notifyQueue(index: number): void {
+    this.#interrupts.notifyQueue(index);
+  }
+
+  notifyConfig(): void {
+    this.#interrupts.notifyConfig();
+  }
+
+  reset(): void {
+    this.#common.reset();
+    this.#legacy.reset();
+    this.#interrupts.reset();
+  }
+
+  /** Returns the whole function to power-on; the guest must configure it again. */
+  powerOn(): void {
+    this.device.reset();
+    this.fn.reset();
   }
 
   /**
@@ -107,52 +142,16 @@ export class VirtioPciFunction implements RegisterBlock, DeviceTransport, Virtio
     device.kick(index, width === 4 ? value >>> 16 : 0);
   }
 
-  notifyQueue(index: number): void {
-    this.#interrupt(this.#common.queueVectors[index], Isr.QUEUE);
+  /** The legacy registers, which are made after the function. */
+  #ports(): RegisterBlock {
+    return {
+      read: (offset, width) => this.#legacy.read(offset, width),
+      write: (offset, width, value) => this.#legacy.write(offset, width, value),
+    };
   }
 
-  notifyConfig(): void {
-    // As QEMU does: a driver that looks at both bits misses nothing (virtio_notify_config).
-    this.#interrupt(this.#common.configVector, Isr.QUEUE | Isr.CONFIG);
-  }
-
-  reset(): void {
-    this.#common.reset();
-    this.#takeIsr();
-  }
-
-  /** Returns the whole function to power-on; the guest must configure it again. */
-  powerOn(): void {
-    this.device.reset();
-    this.fn.reset();
-  }
-
-  #interrupt(vector: number, bits: number): void {
-    const { fn } = this;
-    if (fn.msix?.enabled) {
-      if (vector !== NO_VECTOR) fn.msix.raise(vector);
-      return;
-    }
-    this.#isr |= bits;
-    fn.assertIntx();
-  }
-
-  /** Reading the interrupt status clears it and deasserts the pin (§4.1.4.5). */
-  #takeIsr(): number {
-    const isr = this.#isr;
-    this.#isr = 0;
-    this.fn.deassertIntx();
-    return isr;
-  }
-
-  #readConfig(offset: number, width: Width): number {
-    let value = 0;
-    for (let i = width - 1; i >= 0; i--) value = value << 8 | this.device.readConfig(offset + i);
-    return value >>> 0;
-  }
-
-  #writeConfig(offset: number, width: Width, value: number): void {
-    for (let i = 0; i < width; i++) this.device.writeConfig(offset + i, value >>> (8 * i) & 0xff);
+  #giveBusMaster(): void {
+    this.fn.config.write(Header0.at.command, 2, this.fn.command | Command.mask.busMaster);
   }
 
   #capabilities(): PciCapabilitySpec[] {
@@ -198,6 +197,17 @@ export class VirtioPciFunction implements RegisterBlock, DeviceTransport, Virtio
     const value = view.getUint32(0, true);
     this.write(offset, length, length === 4 ? value : value & (2 ** (8 * length) - 1));
   }
+}
+
+function modernIds(type: number) {
+  return { device: VIRTIO_MODERN_DEVICE + type, revision: 1, subsystem: VIRTIO_SUBSYSTEM };
+}
+
+/** Legacy and transitional devices have ids of their own, and say their type as the subsystem (§4.1.2.3). */
+function legacyIds(type: number) {
+  const device = VIRTIO_LEGACY_DEVICE[type];
+  if (device === undefined) throw new RangeError(`virtio device type ${type} has no legacy interface`);
+  return { device, revision: 0, subsystem: type };
 }
 
 function capability(

@@ -189,6 +189,9 @@ Deno.test("the configuration is read and written in any size, and nothing lies b
     0x0000_0605,
   ]);
   pci8.write(4, 0x2004, 4, 0xaabb_ccdd);
+  assertEquals([...model.config], [1, 2, 3, 4, 5, 6], "not before negotiation is over");
+  negotiate(transport, new FeatureSet([32, 33]));
+  pci8.write(4, 0x2004, 4, 0xaabb_ccdd);
   assertEquals([...model.config], [1, 2, 3, 4, 0xdd, 0xcc]);
   assertEquals(transport.generation(), 0);
   virtio.device.configChanged();

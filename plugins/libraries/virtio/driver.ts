@@ -10,4 +10,7 @@ export * from "./driver_buffers.ts";
 export * from "./driver_queue.ts";
 export * from "./driver_rings.ts";
 export * from "./driver_transport.ts";
+export * from "./driver_mmio.ts";
 export * from "./driver_pci.ts";
+export { connectPci, type PciVectors } from "./driver_pci_interrupts.ts";
+export { hasLegacyInterface, VirtioPciLegacyTransport } from "./driver_pci_legacy.ts";

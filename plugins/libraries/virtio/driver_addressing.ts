@@ -105,18 +105,23 @@ export class PhysicalAddressing implements Addressing {
 /** Who is to make a driver's addresses; see the option of this name. */
 export type DriverAddressing = "dma-api" | "physical" | "always-dma-api";
 
+/** Bits of an address that a legacy ring can have: a 32-bit number of pages of 4 KiB. */
+const LEGACY_RING_BITS = 44;
+
 /**
  * Chooses the addressing of a driver from what was negotiated, and sets the platform's masks: 64 bits, else 32, else go
- * on with a warning, as Linux's virtio does.
+ * on with a warning, as Linux's virtio does. The rings of a legacy interface are asked for below 2^44.
  */
 export function chooseAddressing(
   { dma, guest, warn }: DriverContext,
   features: FeatureSet,
   choice: DriverAddressing = "dma-api",
 ): Addressing {
-  if (dma.setMaskAndCoherent(dmaBitMask(64)) !== 0 && dma.setMaskAndCoherent(dmaBitMask(32)) !== 0) {
+  const wide = dma.setMaskAndCoherent(dmaBitMask(64)) === 0;
+  if (!wide && dma.setMaskAndCoherent(dmaBitMask(32)) !== 0) {
     warn("dma-mask", "Failed to enable 64-bit or 32-bit DMA.  Trying to continue, but this might not work.");
   }
+  if (wide && !features.has(Feature.VERSION_1)) dma.setCoherentMask(dmaBitMask(LEGACY_RING_BITS));
   const platform = choice === "always-dma-api" || (choice === "dma-api" && features.has(Feature.ACCESS_PLATFORM));
   return platform ? new DmaAddressing(dma) : new PhysicalAddressing(guest.heap);
 }

@@ -5,8 +5,12 @@
  */
 
 import type { DriverContext } from "@iova/core";
+import { pciGuest } from "@iova/pci";
+import { mmioSlot, VirtioMmioTransport } from "./driver_mmio.ts";
 import { VirtioPciTransport } from "./driver_pci.ts";
+import { hasLegacyInterface, VirtioPciLegacyTransport } from "./driver_pci_legacy.ts";
 import type { DriverTransport } from "./driver_transport.ts";
+import { CAP_VENDOR } from "./layout_pci.ts";
 
 /** What a person can choose about it. */
 export interface DriverTransportOptions {
@@ -22,7 +26,11 @@ export interface DriverTransportOptions {
  */
 export function driverTransport(
   context: Pick<DriverContext, "guest" | "requester">,
-  _options: DriverTransportOptions = {},
+  { driverInterface = "modern" }: DriverTransportOptions = {},
 ): DriverTransport {
-  return new VirtioPciTransport(context);
+  const slot = mmioSlot(context.guest, context.requester);
+  if (slot !== undefined) return new VirtioMmioTransport(context.guest, slot);
+  const fn = pciGuest(context.guest).function(context.requester);
+  const modern = fn.findCapability(CAP_VENDOR) !== 0 && (driverInterface === "modern" || !hasLegacyInterface(fn));
+  return modern ? new VirtioPciTransport(context) : new VirtioPciLegacyTransport(context);
 }

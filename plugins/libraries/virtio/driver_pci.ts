@@ -6,7 +6,8 @@
  */
 
 import { type DriverContext, Errno, type GuestPort, type PhysAddr, type Width } from "@iova/core";
-import { type PciDevice, pciGuest } from "@iova/pci";
+import { Header0, type PciDevice, pciGuest } from "@iova/pci";
+import { connectPci, type PciVectors } from "./driver_pci_interrupts.ts";
 import type { QueueAddresses } from "./driver_queue.ts";
 import type { DriverTransport } from "./driver_transport.ts";
 import { Feature, FeatureSet } from "./layout_features.ts";
@@ -15,7 +16,6 @@ import {
   CfgType,
   CommonCfg,
   type CommonCfgRegister,
-  Isr,
   NO_VECTOR,
   VIRTIO_MODERN_DEVICE,
   VirtioPciCap,
@@ -39,7 +39,7 @@ interface Regions {
 }
 
 /** See the module's text. */
-export class VirtioPciTransport implements DriverTransport {
+export class VirtioPciTransport implements DriverTransport, PciVectors {
   readonly type: number;
   readonly legacy = false;
   readonly #guest: GuestPort;
@@ -56,7 +56,7 @@ export class VirtioPciTransport implements DriverTransport {
   constructor({ guest, requester }: Pick<DriverContext, "guest" | "requester">) {
     this.#guest = guest;
     this.#fn = pciGuest(guest).function(requester);
-    this.type = this.#fn.device - VIRTIO_MODERN_DEVICE;
+    this.type = typeOf(this.#fn);
     this.#regions = findRegions(this.#fn);
     this.#fn.enableBusMaster();
   }
@@ -140,19 +140,7 @@ export class VirtioPciTransport implements DriverTransport {
 
   connect(used: readonly (() => void)[], changed: () => void): void {
     this.disconnect();
-    const vectors = this.#fn.msixVectors;
-    const own = vectors > used.length;
-    const any = () => used.forEach((handler) => handler());
-    if (vectors >= 2 && this.#fn.enableMsix(own ? [changed, ...used] : [changed, any])) {
-      this.#undo = () => this.#fn.disableMsix();
-      if (this.#setVectors(used.length, own)) return;
-      this.disconnect();
-    }
-    this.#undo = this.#fn.interruptLine(() => {
-      const isr = this.#guest.read(this.#regions.isr, 1);
-      if ((isr & Isr.QUEUE) !== 0) any();
-      if ((isr & Isr.CONFIG) !== 0) changed();
-    });
+    this.#undo = connectPci(this.#fn, this, used, changed);
   }
 
   disconnect(): void {
@@ -160,8 +148,7 @@ export class VirtioPciTransport implements DriverTransport {
     this.#undo = () => {};
   }
 
-  /** Vector 0 for the configuration, 1 … for the queues. False when the device refuses one. */
-  #setVectors(queues: number, own: boolean): boolean {
+  setVectors(queues: number, own: boolean): boolean {
     this.#write("config_msix_vector", 0);
     let refused = this.#read("config_msix_vector") === NO_VECTOR;
     for (let i = 0; i < queues; i++) {
@@ -172,6 +159,10 @@ export class VirtioPciTransport implements DriverTransport {
     return !refused;
   }
 
+  readIsr(): number {
+    return this.#guest.read(this.#regions.isr, 1);
+  }
+
   #read(register: CommonCfgRegister): number {
     return this.#guest.read(this.#regions.common + CommonCfg.at[register], CommonCfg.width[register] / 8 as Width);
   }
@@ -180,6 +171,11 @@ export class VirtioPciTransport implements DriverTransport {
     const width = CommonCfg.width[register] / 8 as Width;
     this.#guest.write(this.#regions.common + CommonCfg.at[register], width, value >>> 0);
   }
+}
+
+/** A transitional device says its type as its subsystem (§4.1.2.3). */
+function typeOf(fn: PciDevice): number {
+  return fn.device >= VIRTIO_MODERN_DEVICE ? fn.device - VIRTIO_MODERN_DEVICE : fn.configRead(Header0.at.subsystem, 2);
 }
 
 /** Looks through the vendor capabilities; of several of one type the first that is usable counts. */

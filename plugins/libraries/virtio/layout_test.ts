@@ -26,6 +26,12 @@ import packedDesc from "./vectors/pvirtq_desc.json" with { type: "json" };
 import packedEvent from "./vectors/pvirtq_event_suppress.json" with { type: "json" };
 import cap from "./vectors/virtio_pci_cap.json" with { type: "json" };
 import notifyCap from "./vectors/virtio_pci_notify_cap.json" with { type: "json" };
+import { MmioLegacyRegisters, MmioRegisters } from "./layout_mmio.ts";
+import { LegacyHeader, LegacyVectors } from "./layout_pci_legacy.ts";
+import legacyHeader from "./vectors/virtio_legacy_header.json" with { type: "json" };
+import legacyVectors from "./vectors/virtio_legacy_vectors.json" with { type: "json" };
+import mmio from "./vectors/virtio_mmio.json" with { type: "json" };
+import mmioLegacy from "./vectors/virtio_mmio_legacy.json" with { type: "json" };
 import common from "./vectors/virtio_pci_common_cfg.json" with { type: "json" };
 
 Deno.test("ring structures agree with bytes written by hand", () => {
@@ -41,6 +47,13 @@ Deno.test("PCI structures agree with bytes written by hand", () => {
   checkVectors(VirtioPciCap, cap);
   checkVectors(VirtioPciNotifyCap, notifyCap);
   checkVectors(CommonCfg, common);
+  checkVectors(LegacyHeader, legacyHeader);
+  checkVectors(LegacyVectors, legacyVectors);
+});
+
+Deno.test("MMIO registers of both versions agree with bytes written by hand", () => {
+  checkVectors(MmioRegisters, mmio);
+  checkVectors(MmioLegacyRegisters, mmioLegacy);
 });
 
 Deno.test("C11: a split ring of 256 has available at 4096, used at 8192 and 10246 bytes", () => {

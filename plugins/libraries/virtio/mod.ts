@@ -11,4 +11,4 @@
 export * from "./device.ts";
 export * from "./driver.ts";
 export * from "./layout.ts";
-export { usesPhysicalAddresses, type VirtioOptions, virtioOptions } from "./options.ts";
+export { usesPhysicalAddresses, type VirtioOptions, virtioOptions, type VirtioOptionSchema } from "./options.ts";

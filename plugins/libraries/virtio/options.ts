@@ -6,13 +6,50 @@
  * @module
  */
 
-import { option, type OptionsOf } from "@iova/core";
+import { option, type OptionSpec } from "@iova/core";
 
-/** The shared options. */
-const shared = {
+/** The values of {@linkcode virtioOptions}; their descriptions say what they mean. */
+export interface VirtioOptions {
+  /** The interfaces of the device. */
+  readonly transport: "modern" | "transitional" | "legacy";
+  /** The interface that the driver takes. */
+  readonly driverInterface: "modern" | "legacy";
+  /** MSI-X vectors. */
+  readonly vectors: number;
+  /** INDIRECT_DESC. */
+  readonly indirect: boolean;
+  /** EVENT_IDX. */
+  readonly eventIndex: boolean;
+  /** RING_PACKED. */
+  readonly packed: boolean;
+  /** IN_ORDER. */
+  readonly inOrder: boolean;
+  /** NOTIFICATION_DATA. */
+  readonly notificationData: boolean;
+  /** NOTIF_CONFIG_DATA. */
+  readonly notifConfigData: boolean;
+  /** RING_RESET. */
+  readonly ringReset: boolean;
+  /** ORDER_PLATFORM. */
+  readonly orderPlatform: boolean;
+  /** ACCESS_PLATFORM. */
+  readonly accessPlatform: boolean;
+  /** Who makes the driver's addresses. */
+  readonly driverAddressing: "dma-api" | "physical" | "always-dma-api";
+  /** Whose manners. */
+  readonly personality: "spec" | "qemu";
+}
+
+/** A schema with a default for every option. */
+export type VirtioOptionSchema = {
+  readonly [K in keyof VirtioOptions]: OptionSpec<VirtioOptions[K]> & { readonly default: VirtioOptions[K] };
+};
+
+/** See the module's text. */
+export const virtioOptions: VirtioOptionSchema = {
   transport: option.choice(
-    "On PCI: the modern interface, the legacy one (virtio 0.9), or both on one function. Legacy interfaces have no " +
-      "ACCESS_PLATFORM: such a device uses physical addresses.",
+    "The modern interface, the legacy one (virtio 0.9), or on PCI both. A device with nothing but the legacy one cannot " +
+      "offer ACCESS_PLATFORM: it uses physical addresses.",
     ["modern", "transitional", "legacy"],
     { default: "modern" },
   ),
@@ -52,18 +89,12 @@ const shared = {
   personality: option.choice("Where QEMU differs from the specification: who is right.", ["spec", "qemu"], {
     default: "spec",
   }),
-} as const;
-
-/** See the module's text. */
-export const virtioOptions: typeof shared = shared;
-
-/** The values of {@linkcode virtioOptions}. */
-export type VirtioOptions = OptionsOf<typeof shared>;
+};
 
 /**
  * Whether a device with these options puts CPU physical addresses on its bus: what a plugin answers to
  * `physicallyAddressed`.
  */
 export function usesPhysicalAddresses({ accessPlatform, transport }: VirtioOptions): boolean {
-  return !accessPlatform || transport !== "modern";
+  return !accessPlatform || transport === "legacy";
 }

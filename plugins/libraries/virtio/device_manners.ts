@@ -1,0 +1,57 @@
+/**
+ * Where implementations differ from the specification in what does not belong to one kind of device: everything that the
+ * option `personality` changes in this library.
+ *
+ * @module
+ */
+
+import { Feature } from "./layout_features.ts";
+import type { Decoding } from "./device_registers.ts";
+
+/** One implementation's manners. */
+export interface Manners {
+  /** How accesses that are not a register's own are decoded. */
+  readonly decoding: Decoding;
+  /** What an access that runs past the end of the device configuration reads: zeros behind the end, or all ones. */
+  readonly beyondConfig: "zeros" | "ones";
+  /** A driver that accepts what was not offered, or no VERSION_1: FEATURES_OK is refused, or the bits are masked. */
+  readonly masksFeatures: boolean;
+  /** Kicks are served as soon as a queue is enabled, before DRIVER_OK. */
+  readonly servesEarly: boolean;
+  /** Writing 0 as a legacy queue's address resets the whole device, not the queue alone. */
+  readonly zeroAddressResets: boolean;
+  /** A legacy driver that writes ACKNOWLEDGE and DRIVER is given bus mastering. */
+  readonly givesBusMaster: boolean;
+  /** What a legacy interface offers besides the device's own bits and those of rings. */
+  readonly legacyFeatures: readonly number[];
+  /** What QueueSizeMax of MMIO reads for a queue that exists; 0: the truth. */
+  readonly mmioQueueSizeMax: number;
+  /** Vendor id of MMIO. */
+  readonly mmioVendor: number;
+}
+
+/** By the option `personality`; the rows of `qemu` are those of QEMU 7.2 (hw/virtio/virtio-{pci,mmio}.c). */
+export const MANNERS: Readonly<Record<"spec" | "qemu", Manners>> = {
+  spec: {
+    decoding: "bytes",
+    beyondConfig: "zeros",
+    masksFeatures: false,
+    servesEarly: false,
+    zeroAddressResets: false,
+    givesBusMaster: false,
+    legacyFeatures: [Feature.ANY_LAYOUT],
+    mmioQueueSizeMax: 0,
+    mmioVendor: 0x1af4,
+  },
+  qemu: {
+    decoding: "start",
+    beyondConfig: "ones",
+    masksFeatures: true,
+    servesEarly: true,
+    zeroAddressResets: true,
+    givesBusMaster: true,
+    legacyFeatures: [Feature.NOTIFY_ON_EMPTY, Feature.BAD_FEATURE],
+    mmioQueueSizeMax: 1024,
+    mmioVendor: 0x554d4551,
+  },
+};
