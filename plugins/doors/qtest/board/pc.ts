@@ -1,0 +1,169 @@
+/**
+ * PCs (`pc`: i440FX, `q35`: ICH9): ports, interrupt lines of the I/O APIC, message interrupts through the CPU's local APIC.
+ *
+ * @module
+ */
+
+import type { FirmwareTable, HypercallRegisters, Interrupts, MessageInterrupt, PhysAddr, Width } from "@iova/core";
+import { UNKNOWN_HYPERCALL } from "@iova/core";
+import { pciGuest } from "@iova/pci";
+import { hex, parseValue, SUFFIX } from "../qemu/lines.ts";
+import type { QtestConnection } from "../qemu/connection.ts";
+import { type Board, type BoardType, type BoardWiring, untilReady } from "./board.ts";
+import { acpiTables } from "./pc_fw_cfg.ts";
+import { COUNTERS, FIRST_VECTOR, MESSAGE_ADDRESS, pcRom, SPURIOUS_VECTOR } from "./pc_rom.ts";
+
+/** What differs between the two PCs. */
+interface Chipset {
+  readonly machine: string;
+  readonly rootBus: string;
+  /** Firmware's part of bringing the chips up. */
+  setUp(pc: PcBoard): void;
+  /** The I/O APIC's inputs that pins INTA to INTD of device 0 of the root bus arrive at; lines have their numbers. */
+  readonly pins: readonly number[];
+  readonly mostMemory: number;
+}
+
+/** ISA interrupts that firmware gives to the four PCI interrupts of the PIIX3, in the order of its registers. */
+const PIIX_IRQS = [5, 7, 10, 11];
+const PIIX3 = 1 << 3;
+const PIRQ_REGISTERS = 0x60;
+
+const I440FX: Chipset = {
+  machine: "pc",
+  rootBus: "pci.0",
+  mostMemory: 2 ** 31,
+  setUp(pc) {
+    PIIX_IRQS.forEach((irq, i) => pc.configWrite(PIIX3, PIRQ_REGISTERS + i, 1, irq));
+  },
+  // Pin A of device 1 is the first of the four.
+  pins: [3, 0, 1, 2].map((pirq) => PIIX_IRQS[pirq]),
+};
+
+/** Where q35's firmware puts configuration space. */
+const ECAM_BASE = 0xb000_0000;
+const PCIEXBAR = 0x60;
+
+const Q35: Chipset = {
+  machine: "q35",
+  rootBus: "pcie.0",
+  mostMemory: 2 ** 31,
+  setUp(pc) {
+    pc.configWrite(0, PCIEXBAR + 4, 4, 0);
+    pc.configWrite(0, PCIEXBAR, 4, (ECAM_BASE | 1) >>> 0);
+  },
+  // Devices below 25 have PIRQ E to H.
+  pins: [20, 21, 22, 23],
+};
+
+/** See the module's text. */
+export class PcBoard implements Board {
+  readonly firmware: FirmwareTable[] = [];
+  readonly #qtest: QtestConnection;
+  readonly #interrupts: Interrupts;
+  readonly #counters: Int32Array;
+  readonly #seen = new Int32Array(256);
+  #vectors = 0;
+  #news = false;
+
+  /** Over a running QEMU. */
+  constructor({ qemu, interrupts }: BoardWiring) {
+    this.#qtest = qemu.qtest;
+    this.#interrupts = interrupts;
+    this.#counters = new Int32Array(qemu.ram.buffer, COUNTERS, 256);
+    qemu.qtest.onInterrupt = (input, asserted) => {
+      this.#news = true;
+      interrupts.drive(input, asserted);
+    };
+  }
+
+  /** Whether the CPU has come up. */
+  get ready(): boolean {
+    return Atomics.load(this.#counters, 0) === 1;
+  }
+
+  /** Has the I/O APIC's inputs reported to us instead of to the CPU. */
+  interceptLines(): void {
+    this.#qtest.command("irq_intercept_in ioapic");
+  }
+
+  read(address: PhysAddr, width: Width): number {
+    return parseValue(this.#qtest.command(`read${SUFFIX[width]} ${hex(address)}`)) % 2 ** (8 * width);
+  }
+
+  write(address: PhysAddr, width: Width, value: number): void {
+    this.#qtest.command(`write${SUFFIX[width]} ${hex(address)} ${hex(value)}`);
+  }
+
+  ioRead(port: number, width: Width): number {
+    return parseValue(this.#qtest.command(`in${SUFFIX[width]} ${hex(port)}`)) % 2 ** (8 * width);
+  }
+
+  ioWrite(port: number, width: Width, value: number): void {
+    this.#qtest.command(`out${SUFFIX[width]} ${hex(port)} ${hex(value)}`);
+  }
+
+  hypercall(_number: number, _registers: HypercallRegisters): number {
+    return UNKNOWN_HYPERCALL;
+  }
+
+  message(data: number): MessageInterrupt {
+    const vector = FIRST_VECTOR + data;
+    if (vector >= SPURIOUS_VECTOR) throw new RangeError(`the CPU has no vector for message interrupt ${data}`);
+    this.#vectors = Math.max(this.#vectors, data + 1);
+    return { address: MESSAGE_ADDRESS, data: vector };
+  }
+
+  poll(wait: number): boolean {
+    this.#qtest.poll(this.#takeMessages() ? 0 : wait);
+    this.#takeMessages();
+    const news = this.#news;
+    this.#news = false;
+    return news;
+  }
+
+  /** Writes configuration space of a function of bus 0, as firmware. */
+  configWrite(requester: number, offset: number, width: Width, value: number): void {
+    this.ioWrite(0xcf8, 4, (0x8000_0000 | requester << 8 | offset & 0xfc) >>> 0);
+    this.ioWrite(0xcfc + (offset & 3), width, value);
+  }
+
+  #takeMessages(): boolean {
+    let any = false;
+    for (let data = 0; data < this.#vectors; data++) {
+      const count = Atomics.load(this.#counters, FIRST_VECTOR + data);
+      if (count === this.#seen[data]) continue;
+      this.#seen[data] = count;
+      this.#interrupts.raise(data);
+      any = true;
+    }
+    this.#news ||= any;
+    return any;
+  }
+}
+
+function pcType(chipset: Chipset): BoardType {
+  return {
+    machine: chipset.machine,
+    rootBus: chipset.rootBus,
+    program: "qemu-system-x86_64",
+    args: [],
+    mostMemory: chipset.mostMemory,
+    memoryGranule: 4096,
+    image: pcRom,
+    async start(wiring) {
+      const board = new PcBoard(wiring);
+      await untilReady(() => board.ready);
+      chipset.setUp(board);
+      pciGuest(wiring.guest).configure({ lines: chipset.pins });
+      board.interceptLines();
+      board.firmware.push(...acpiTables(board, wiring.qemu.ram));
+      return board;
+    },
+  };
+}
+
+/** QEMU's `pc`. */
+export const PC_TYPE: BoardType = pcType(I440FX);
+/** QEMU's `q35`. */
+export const Q35_TYPE: BoardType = pcType(Q35);

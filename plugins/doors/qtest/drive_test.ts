@@ -1,0 +1,123 @@
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import type { Manifest } from "@iova/core";
+import { descriptorCount, liveMappings } from "@iova/libc";
+import { drive, driveMachine } from "./drive.ts";
+import { QemuError } from "./qemu/lines.ts";
+import { qemuTest } from "./testing.ts";
+
+const EDU: Manifest = {
+  memory: "16MiB",
+  platform: "direct",
+  devices: [{ id: "probe", use: "edu" }],
+  workload: [{ use: "edu-dma", device: "probe", with: { count: 2 } }],
+};
+
+const DISK: Manifest = {
+  memory: "64MiB",
+  platform: "direct",
+  devices: [{ id: "disk0", use: "virtio-blk", with: { ram: "1MiB" } }],
+  workload: [{ use: "blk-io", device: "disk0", with: { pattern: "mixed", count: 100 } }],
+};
+
+qemuTest("the probe's driver drives QEMU's edu", async () => {
+  const { verified, devices: [{ dma }], interrupts, workloads } = await drive(EDU);
+  assert(verified);
+  assertEquals([dma.maps, dma.unmaps], [4, 4]);
+  assert(interrupts > 0);
+  assertEquals(workloads[0].details.factorial, "10! = 3628800");
+});
+
+const DISKS: [what: string, options: Record<string, unknown>][] = [
+  ["message interrupts", {}],
+  ["an interrupt line", { vectors: 0 }],
+  ["packed rings", { packed: true }],
+  ["neither indirect descriptors nor event indices", { indirect: false, eventIndex: false }],
+  ["physical addresses", { accessPlatform: false }],
+];
+for (const [what, options] of DISKS) {
+  qemuTest(`the block driver drives QEMU's virtio-blk with ${what}`, async () => {
+    const [device] = DISK.devices!;
+    const report = await drive({ ...DISK, devices: [{ ...device, with: { ram: "1MiB", ...options } }] });
+    assertEquals(report.workloads.map(({ failure }) => failure), [undefined]);
+    assert(report.verified && report.interrupts > 0);
+  });
+}
+
+qemuTest("checks see what our drivers do on QEMU's hardware", async () => {
+  const report = await drive({ ...DISK, checks: ["dma-debug"] });
+  assertEquals([report.verified, report.warnings], [true, []]);
+});
+
+qemuTest("an image's content is what our driver wrote through QEMU", async () => {
+  const image = await Deno.makeTempFile();
+  try {
+    await Deno.writeFile(image, new Uint8Array(65536).fill(7));
+    const driven = await driveMachine({ ...DISK, workload: [], devices: [{ ...DISK.devices![0], with: { image } }] });
+    try {
+      const disk = driven.machine.driver<import("@iova/block").BlockDriver>("disk0");
+      assertEquals(disk.capacity, 128);
+    } finally {
+      await driven.stop();
+    }
+    const write = { use: "blk-io", device: "disk0", with: { pattern: "write", blockSize: "4KiB", count: 1 } };
+    assert((await drive({ ...DISK, devices: [{ ...DISK.devices![0], with: { image } }], workload: [write] })).verified);
+    const bytes = await Deno.readFile(image);
+    assert(bytes.subarray(0, 4096).some((byte) => byte !== 7));
+    assert(bytes.subarray(4096).every((byte) => byte === 7));
+  } finally {
+    await Deno.remove(image);
+  }
+});
+
+qemuTest("a QEMU that dies while it is driven is an error with its name, and nothing is left open", async () => {
+  const before = [descriptorCount(), liveMappings()];
+  const driven = await driveMachine(EDU);
+  await driven.qemu.kill();
+  const error = await assertRejects(() => driven.machine.run());
+  assertStringIncludes(String((error as Error).cause ?? error), "QEMU has closed the connection");
+  await driven.stop();
+  await driven.stop();
+  assertEquals([descriptorCount(), liveMappings()], before);
+});
+
+qemuTest("a QEMU that refuses its arguments is an error with its own words", async () => {
+  const before = [descriptorCount(), liveMappings()];
+  const image = "/tmp/there-is-no-such-image";
+  const manifest = { ...DISK, devices: [{ ...DISK.devices![0], with: { image } }] };
+  await assertRejects(() => drive(manifest), QemuError, "Could not open '/tmp/there-is-no-such-image'");
+  assertEquals([descriptorCount(), liveMappings()], before);
+});
+
+qemuTest("pages that our kernel maps are translated by QEMU's AMD IOMMU", async () => {
+  const disk = await drive({ ...DISK, platform: "amd-iommu" });
+  assert(disk.verified && disk.interrupts > 0);
+  const devices = [{ id: "probe", use: "edu", with: { dmaMask: "0xffffffffffffffff" } }];
+  const driven = await driveMachine({ ...EDU, platform: "amd-iommu", devices });
+  try {
+    const probe = driven.machine.driver<import("@iova/edu").EduDriver>("probe");
+    const { guest } = driven.machine;
+    const page = guest.heap.require(4096, "a page", 4096);
+    await driven.machine.settle(probe.poke(BigInt(page), Uint8Array.of(1, 2, 3)));
+    // Nothing is mapped at the page's physical address: the write has to stay outside.
+    assertEquals(guest.memory.bytes(page, 3), new Uint8Array(3));
+    assertEquals(await driven.machine.settle(probe.transfer(page, 16, false)), { ok: true });
+    assertEquals(guest.memory.bytes(page, 4), Uint8Array.of(1, 2, 3, 0));
+  } finally {
+    await driven.stop();
+  }
+});
+
+const PSERIES = { memory: "256MiB", platform: { use: "pseries-tce", with: { ddw: true } } };
+qemuTest("hypercalls of our guest half set QEMU's TCE tables", async () => {
+  const report = await drive({ ...EDU, ...PSERIES });
+  assert(report.verified);
+  const [{ dma }] = report.devices;
+  assertEquals(dma.hypercalls >= dma.maps + dma.unmaps, true);
+}, "qemu-system-ppc64");
+
+qemuTest("a disk on pseries works through the direct window, and interrupts through the hypervisor", async () => {
+  const [device] = DISK.devices!;
+  const report = await drive({ ...DISK, ...PSERIES, devices: [{ ...device, with: { ram: "1MiB", vectors: 0 } }] });
+  assert(report.verified && report.interrupts > 0);
+  assertEquals(report.devices[0].dma.hypercalls, 0);
+}, "qemu-system-ppc64");

@@ -1,0 +1,190 @@
+/**
+ * From a manifest to a command line: which machine type, which devices, where they are.
+ *
+ * @module
+ */
+
+import { formatSize, InputError, nearest, type ResolvedDevice, type ResolvedMachine, resolvePath } from "@iova/core";
+import { close, memoryFile, SystemError } from "@iova/libc";
+import type { BoardType } from "../board/board.ts";
+import { fileName } from "../qemu/process.ts";
+import { RECIPES } from "./devices.ts";
+import { MACHINES } from "./machines.ts";
+import { qemuJson, type Recipe, type RecipeContext } from "./recipe.ts";
+
+/** What to start QEMU with. */
+export interface QemuPlan {
+  readonly board: BoardType;
+  /** The machine's properties, behind its name. */
+  readonly machine: string;
+  readonly args: readonly string[];
+  /** Descriptors that QEMU uses: the memory of disks. They belong to whoever has the plan. */
+  readonly files: readonly number[];
+  /** Requester ids by manifest id. */
+  readonly requesters: ReadonlyMap<string, number>;
+  /** Functions whose registers are in the CPU's byte order. */
+  readonly cpuEndian: readonly number[];
+}
+
+/** The first device number that no machine type uses for itself. */
+const FIRST_FREE = 4;
+const LAST_FREE = 0x1e;
+
+/**
+ * Plans a machine.
+ *
+ * @throws {InputError} when QEMU has nothing for a part of the manifest.
+ */
+export function planMachine(machine: ResolvedMachine): QemuPlan {
+  const { board, args } = findMachine(machine);
+  refuseParts(machine, board);
+  const files: number[] = [];
+  try {
+    const words = [...args];
+    const requesters = new Map<string, number>();
+    const cpuEndian: number[] = [];
+    const places = new Places(machine);
+    for (const device of machine.devices) {
+      const recipe = findRecipe(machine, device);
+      const context = new Context(machine, device, board, words, files);
+      const { driver, properties, builtIn, cpuEndian: native } = recipe(context.view);
+      const requester = builtIn ?? places.take(device);
+      requesters.set(device.id, requester);
+      if (native) cpuEndian.push(requester);
+      const place = builtIn === undefined ? { bus: board.rootBus, ...places.properties(requester) } : {};
+      words.push("-device", qemuJson({ driver, id: device.id, ...place, ...properties }));
+    }
+    return { board, machine: `${board.machine},memory-backend=ram`, args: words, files, requesters, cpuEndian };
+  } catch (error) {
+    files.forEach(close);
+    throw error;
+  }
+}
+
+function findMachine({ file, platform: { plugin: { name } } }: ResolvedMachine) {
+  if (Object.hasOwn(MACHINES, name)) return MACHINES[name];
+  const known = Object.keys(MACHINES);
+  throw new InputError({
+    file,
+    path: "platform",
+    found: `"${name}", which QEMU does not have`,
+    expected: `one of ${known.join(", ")}`,
+    nearest: nearest(name, known),
+  });
+}
+
+function refuseParts({ file, memory, busTree, devices }: ResolvedMachine, board: BoardType): void {
+  const refuse = (path: string, found: string, expected: string) => {
+    throw new InputError({ file, path, found, expected });
+  };
+  const { mostMemory: most, memoryGranule: granule } = board;
+  const least = Math.max(LEAST_MEMORY, granule);
+  if (memory > most || memory < least || memory % granule !== 0) {
+    const expected = `${formatSize(least)} to ${formatSize(most)} in steps of ${formatSize(granule)}, as QEMU takes it`;
+    refuse("memory", formatSize(memory), expected);
+  }
+  if (busTree.bridges.length > 0) refuse("bus.bridges", "a bridge", "devices on the root bus only");
+  for (const { platform } of devices) {
+    if (platform) refuse(platform.path, "a platform of a device's own", "one platform for the whole machine");
+  }
+}
+
+const LEAST_MEMORY = 4 * 2 ** 20;
+
+function findRecipe({ file }: ResolvedMachine, { use: { plugin: { name }, path } }: ResolvedDevice): Recipe {
+  if (Object.hasOwn(RECIPES, name)) return RECIPES[name];
+  const known = Object.keys(RECIPES);
+  throw new InputError({
+    file,
+    path: `${path}.use`,
+    found: `"${name}", which QEMU does not have`,
+    expected: `one of ${known.join(", ")}`,
+    nearest: nearest(name, known),
+  });
+}
+
+/** Places on the root bus. */
+class Places {
+  readonly #file: string;
+  readonly #taken = new Set<number>();
+  readonly #several: ReadonlySet<number>;
+
+  constructor({ file, devices }: ResolvedMachine) {
+    this.#file = file;
+    const wanted = devices.flatMap(({ at }) => at === undefined ? [] : [parsePlace(at)]).filter((at) => at !== null);
+    this.#several = new Set(wanted.filter((place) => (place & 7) !== 0).map((place) => place >> 3));
+    for (const place of wanted) this.#taken.add(place);
+  }
+
+  take({ at, use: { path } }: ResolvedDevice): number {
+    if (at === undefined) return this.#free();
+    const place = parsePlace(at);
+    if (place !== null && place >> 3 >= FIRST_FREE && place >> 3 <= LAST_FREE) return place;
+    const expected = `device[.function] in hexadecimal, "04.0" to "1e.7"`;
+    throw new InputError({ file: this.#file, path: `${path}.at`, found: `place "${at}"`, expected });
+  }
+
+  properties(requester: number): { addr: string; multifunction?: boolean } {
+    const device = requester >> 3;
+    const addr = `${device.toString(16)}.${requester & 7}`;
+    return this.#several.has(device) ? { addr, multifunction: true } : { addr };
+  }
+
+  #free(): number {
+    for (let device = FIRST_FREE; device <= LAST_FREE; device++) {
+      if ([0, 1, 2, 3, 4, 5, 6, 7].some((fn) => this.#taken.has(device << 3 | fn))) continue;
+      this.#taken.add(device << 3);
+      return device << 3;
+    }
+    const expected = "a machine with a free place on its root bus";
+    throw new InputError({ file: this.#file, path: "devices", found: "too many devices", expected });
+  }
+}
+
+function parsePlace(at: string): number | null {
+  const match = /^([01]?[0-9a-f])(?:\.([0-7]))?$/i.exec(at);
+  return match === null ? null : parseInt(match[1], 16) << 3 | Number(match[2] ?? 0);
+}
+
+/** What a recipe is given for one device. */
+class Context {
+  readonly view: RecipeContext;
+  #media = 0;
+
+  constructor(
+    machine: ResolvedMachine,
+    readonly device: ResolvedDevice,
+    board: BoardType,
+    readonly words: string[],
+    readonly files: number[],
+  ) {
+    const { options, path } = device.use;
+    this.view = {
+      device,
+      options,
+      board,
+      medium: (of) => this.#medium(of),
+      argument: (...more) => void words.push(...more),
+      resolvePath: (name) => resolvePath(name, machine.base),
+      refuse: (option, expected) => {
+        const found = JSON.stringify(options[option]) ?? "nothing";
+        throw new InputError({ file: machine.file, path: `${path}.with.${option}`, found, expected });
+      },
+    };
+  }
+
+  #medium(of: Parameters<RecipeContext["medium"]>[0]): string {
+    const name = `${this.device.id}-medium${this.#media++}`;
+    const filename = "path" in of ? of.path : this.#memory(of.ram);
+    const file = { driver: "file", filename, locking: "off" };
+    this.words.push("-blockdev", qemuJson({ driver: "raw", "node-name": name, "read-only": of.readOnly, file }));
+    return name;
+  }
+
+  #memory(size: number): string {
+    const fd = memoryFile("iova-disk", size);
+    if (fd < 0) throw new SystemError("memory for a disk", fd);
+    this.files.push(fd);
+    return fileName(fd);
+  }
+}
