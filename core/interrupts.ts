@@ -34,8 +34,8 @@ class Line {
 export class Interrupts implements RegisterBlock {
   /** Messages delivered and lines raised. */
   count = 0;
-  /** Is told of every change of a line's level, as it happens; null: nobody listens. Must not throw. */
-  watch: ((line: number, asserted: boolean) => void) | null = null;
+  /** Are told of every change of a line's level, as it happens. Must not throw. */
+  readonly watchers: ((line: number, asserted: boolean) => void)[] = [];
   #sources: Source[] = [];
   #lines = new Map<number, Line>();
   readonly #scheduler: Scheduler;
@@ -74,7 +74,7 @@ export class Interrupts implements RegisterBlock {
     const state = this.#line(line);
     state.level += asserted ? 1 : -1;
     if (asserted && state.level === 1) this.count++;
-    if (state.level === (asserted ? 1 : 0)) this.watch?.(line, asserted);
+    if (state.level === (asserted ? 1 : 0)) { for (const watch of this.watchers) watch(line, asserted); }
     this.#deliver(state);
   }
 

@@ -55,7 +55,7 @@ Deno.test("a handler that comes when its line is already asserted runs", () => {
 Deno.test("whoever watches lines is told of each change of level at once, and of nothing else", () => {
   const interrupts = new Interrupts(new Scheduler());
   const seen: [number, boolean][] = [];
-  interrupts.watch = (line, asserted) => void seen.push([line, asserted]);
+  interrupts.watchers.push((line, asserted) => void seen.push([line, asserted]));
   interrupts.drive(5, true);
   interrupts.drive(5, true);
   interrupts.drive(5, false);

@@ -236,6 +236,7 @@ export class Machine {
    * Drivers find their devices reset.
    */
   reset(): void {
+    if (this.events.listening) this.events.emit({ type: "reset" });
     for (const { resolved, device, removed } of this.#slots.values()) {
       if (removed) continue;
       device.port.revokeAll("reset");
@@ -364,7 +365,8 @@ export class Machine {
     this.#nodes.set(busTree.id, root);
     this.#placePlatform(root, platform);
     if (bus === undefined) return;
-    const services = this.#services(busTree.id, bus.path);
+    const reset = () => this.scheduler.post(() => this.reset());
+    const services = { ...this.#services(busTree.id, bus.path), reset };
     this.#model = guarded(bus.plugin.name, "create", () => bus.plugin.create(services, this.root, bus.options));
     for (const bridge of busTree.bridges) this.#makeBridge(root, bridge);
   }

@@ -124,6 +124,12 @@ export interface MemoryMap {
   readonly registers: { readonly first: PhysAddr; readonly end: PhysAddr };
 }
 
+/** What a machine lends to its profile. */
+export interface ProfileServices extends MachineServices {
+  /** Pulls the machine's reset line: everything is reset once the current work has returned. */
+  reset(): void;
+}
+
 /** A profile plugin: a whole kind of machine, which decides about memory, the root bus, interrupts and ports. */
 export interface ProfilePlugin<S extends OptionSchema = OptionSchema> extends PluginHead<"profile", S> {
   /** The bus plugin whose place its root bus takes: what plugs into that plugs into this machine. */
@@ -131,7 +137,7 @@ export interface ProfilePlugin<S extends OptionSchema = OptionSchema> extends Pl
   /** Lays a machine with `memory` bytes of RAM out. */
   memoryMap(memory: number, options: OptionsOf<S>): MemoryMap;
   /** Makes one instance for a machine, in a bus plugin's stead. Not called for `check`. */
-  create(services: MachineServices, root: Bus, options: OptionsOf<S>): BusModel;
+  create(services: ProfileServices, root: Bus, options: OptionsOf<S>): BusModel;
 }
 
 /** What a device half is given. */

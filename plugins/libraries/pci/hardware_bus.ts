@@ -132,13 +132,13 @@ export class PciBus {
     }
   }
 
-  /** Says in every function's header whether its device has more of them. */
+  /** Says in the header of a device's function 0, where software looks, whether there are more of them. */
   markMultiFunction(device: number): void {
-    const nodes = [...this.nodes].filter((node) => node.place >> 3 === device);
-    const bit = nodes.length > 1 ? HeaderType.MULTI_FUNCTION : 0;
-    for (const { config: { bytes } } of nodes) {
-      bytes[Header0.at.headerType] = bytes[Header0.at.headerType] & ~HeaderType.MULTI_FUNCTION | bit;
-    }
+    const bytes = this.nodeAt(device << 3)?.config.bytes;
+    if (bytes === undefined) return;
+    const several = [...this.nodes].filter((node) => node.place >> 3 === device).length > 1;
+    bytes[Header0.at.headerType] = bytes[Header0.at.headerType] & ~HeaderType.MULTI_FUNCTION |
+      (several ? HeaderType.MULTI_FUNCTION : 0);
   }
 
   /** The free place that the chipset keeps for functions of a class. */
