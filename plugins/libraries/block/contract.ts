@@ -18,6 +18,12 @@ export const BlockOp = {
   FLUSH: 2,
   /** 20 bytes of serial number, NUL-padded. */
   GET_ID: 3,
+  /** What is stored there does not matter any more. */
+  DISCARD: 4,
+  /** Reads as zeros afterwards. */
+  WRITE_ZEROES: 5,
+  /** As discard, and nobody can get it back. */
+  SECURE_ERASE: 6,
 } as const;
 /** One of {@linkcode BlockOp}'s values. */
 export type BlockOp = typeof BlockOp[keyof typeof BlockOp];
@@ -45,7 +51,7 @@ export type BlockStatus = typeof BlockStatus[keyof typeof BlockStatus];
 export interface BlockDriver extends Driver {
   /** The library's word for block devices. */
   readonly drives: "block";
-  /** Size of the medium in sectors. */
+  /** Size of the medium in sectors. It changes when the device is resized. */
   readonly capacity: number;
   /** Whether the device refuses writes. */
   readonly readOnly: boolean;
@@ -57,7 +63,8 @@ export interface BlockDriver extends Driver {
   onComplete: (tag: number, status: BlockStatus) => void;
 
   /**
-   * Queues one request. The buffer, `length` bytes at `buffer`, is the device's until completion.
+   * Queues one request. The buffer, `length` bytes at `buffer`, is the device's until completion. A request without data
+   * (discard, write zeroes, secure erase) is about `length` bytes of the medium and has no buffer.
    *
    * @returns false when the queue is full or mapping failed: try again after a completion.
    */
@@ -71,13 +78,21 @@ export interface BlockDriver extends Driver {
   write(sector: number, buffer: PhysAddr, length: number): Promise<BlockStatus>;
   /** Flushes the device's cache. */
   flush(): Promise<BlockStatus>;
+  /** Forgets `length` bytes of the medium. Absent: the driver cannot. `UNSUPPORTED` when the device cannot. */
+  discard?(sector: number, length: number): Promise<BlockStatus>;
+  /** Writes zeros; `unmap` lets the device forget the bytes instead, if they read as zeros then. Absent: see `discard`. */
+  writeZeroes?(sector: number, length: number, unmap?: boolean): Promise<BlockStatus>;
+  /** Forgets `length` bytes of the medium for good. Absent: see `discard`. */
+  secureErase?(sector: number, length: number): Promise<BlockStatus>;
+  /** Called in interrupt context when {@linkcode BlockDriver.capacity} has changed. Absent: it never does. */
+  onResize?: (capacity: number) => void;
   /** The device's serial number, without padding; null when the device does not say. */
   serial(): Promise<string | null>;
 }
 
 /** The medium behind a block device. Host errors are answers, not exceptions: a device turns them into its status. */
 export interface BlockBackend {
-  /** Size in bytes: a multiple of 512. */
+  /** Size in bytes: a multiple of 512. It changes with {@linkcode BlockBackend.resize}. */
   readonly size: number;
   /** Whether writes are refused. */
   readonly readOnly: boolean;
@@ -85,6 +100,12 @@ export interface BlockBackend {
   read(position: number, bytes: Uint8Array, offset: number, length: number): boolean;
   /** Writes `length` bytes from `bytes[offset]` at byte `position`; false on a host error. */
   write(position: number, bytes: Uint8Array, offset: number, length: number): boolean;
+  /** Writes zeros; false on a host error. Absent: {@linkcode writeZeroes} writes them. */
+  writeZeroes?(position: number, length: number): boolean;
+  /** Forgets bytes, which read as zeros afterwards; false on a host error. Absent: zeros are written. */
+  discard?(position: number, length: number): boolean;
+  /** Gives the medium `size` bytes, a multiple of 512; what is new reads as zeros. False when it cannot. Absent: never. */
+  resize?(size: number): boolean;
   /** Makes everything written durable; false on a host error. */
   flush(): boolean;
   /** Flushes and closes. Calling it twice is harmless. */

@@ -21,7 +21,18 @@ export * from "./contract.ts";
 export { BlockHash } from "./block_hash.ts";
 export { OP_NAMES, STATUS_NAMES } from "./names.ts";
 export { type ImageRequest, openImage } from "./open_image.ts";
+export {
+  type MediumContext,
+  type MediumOptions,
+  mediumOptions,
+  type MediumOptionSchema,
+  openMedium,
+} from "./open_medium.ts";
+export { ClusterState, type ClusterStore, OverlayBackend, RamClusters } from "./overlay.ts";
+export { type BaseMark, FileClusters, type OverlayProblem } from "./overlay_file.ts";
+export { asResizable, type ResizableDevice } from "./resizable.ts";
 export { NextRequest, RequestPump, type RequestSlot, type RequestSource } from "./pump.ts";
 export { RamBackend, type RamBackendOptions } from "./ram.ts";
 export { type ImageFile, RawFileBackend } from "./raw_file.ts";
 export { Sha256 } from "./sha256.ts";
+export { discard, writeZeroes, zeroFill } from "./zeroes.ts";

@@ -12,6 +12,9 @@ export const OP_NAMES: Readonly<Record<BlockOp, string>> = {
   [BlockOp.WRITE]: "write",
   [BlockOp.FLUSH]: "flush",
   [BlockOp.GET_ID]: "get-id",
+  [BlockOp.DISCARD]: "discard",
+  [BlockOp.WRITE_ZEROES]: "write-zeroes",
+  [BlockOp.SECURE_ERASE]: "secure-erase",
 };
 
 /** The names of statuses, by value. */

@@ -36,7 +36,7 @@ export function openImage(request: ImageRequest): RawFileBackend {
       return open();
     } catch (error) {
       if (error instanceof Deno.errors.NotCapable) throw error;
-      throw problem(describe(error, readOnly), readOnly ? "a readable image" : "an image that can be written");
+      throw problem(describeOpenError(error, readOnly), readOnly ? "a readable image" : "an image that can be written");
     }
   };
   // Asked before opening: opening a pipe would wait for its other end.
@@ -49,7 +49,7 @@ export function openImage(request: ImageRequest): RawFileBackend {
     if (size % SECTOR_SIZE !== 0) {
       throw problem(`which has ${formatSize(size)}`, `a multiple of ${SECTOR_SIZE} bytes`);
     }
-    if (!lock(file, !readOnly)) throw problem("which is locked", "an image that no other machine has open");
+    if (!lockFile(file, !readOnly)) throw problem("which is locked", "an image that no other machine has open");
     return new RawFileBackend(file, size, readOnly);
   } catch (error) {
     file.close();
@@ -57,14 +57,14 @@ export function openImage(request: ImageRequest): RawFileBackend {
   }
 }
 
-function describe(error: unknown, readOnly: boolean): string {
+export function describeOpenError(error: unknown, readOnly: boolean): string {
   if (error instanceof Deno.errors.NotFound) return "which does not exist";
   if (error instanceof Deno.errors.PermissionDenied) return `which this user may not ${readOnly ? "read" : "write"}`;
   return `which cannot be opened (${error instanceof Error ? error.message : error})`;
 }
 
 /** False when another has a lock in the way; a file system without locks gives everybody one. */
-function lock(file: Deno.FsFile, exclusive: boolean): boolean {
+export function lockFile(file: Deno.FsFile, exclusive: boolean): boolean {
   try {
     return file.tryLockSync(exclusive);
   } catch {

@@ -24,17 +24,20 @@ const BY_PAGES = 64 * 1024;
  * the lent bytes come from one array, as a machine's RAM does.
  */
 export class RamBackend implements BlockBackend {
-  /** The medium itself. */
-  readonly bytes: Uint8Array;
+  /** The medium itself. Another array after a resize. */
+  bytes: Uint8Array;
+  /** Bytes. */
+  size: number;
   /** Whether writes are refused. */
   readonly readOnly: boolean;
-  readonly #pages: Views;
+  #pages: Views;
   // Views of the bytes that were lent last. They are used during a call only, and made again for other bytes.
   #lent = new Views(new Uint8Array(0));
 
   /** A medium of `size` bytes, a multiple of 512. @throws {RangeError} when it is not. */
-  constructor(readonly size: number, options: RamBackendOptions = {}) {
+  constructor(size: number, options: RamBackendOptions = {}) {
     if (size <= 0 || size % SECTOR_SIZE !== 0) throw new RangeError(`${size} bytes are not whole sectors`);
+    this.size = size;
     const memory = new ArrayBuffer(roundUp(size, PAGE_SIZE));
     this.bytes = new Uint8Array(memory, 0, size);
     this.readOnly = options.readOnly ?? false;
@@ -58,6 +61,24 @@ export class RamBackend implements BlockBackend {
       if (this.#lent.bytes !== bytes) this.#lent = new Views(bytes);
       for (let at = 0; at < length; at += PAGE_SIZE) this.bytes.set(this.#lent.page(offset + at), position + at);
     }
+    return true;
+  }
+
+  /** See {@linkcode BlockBackend.writeZeroes}. */
+  writeZeroes(position: number, length: number): boolean {
+    if (this.readOnly || !isInside(this.size, position, length)) return false;
+    this.bytes.fill(0, position, position + length);
+    return true;
+  }
+
+  /** See {@linkcode BlockBackend.resize}. */
+  resize(size: number): boolean {
+    if (this.readOnly || size <= 0 || size % SECTOR_SIZE !== 0) return false;
+    const memory = new Uint8Array(new ArrayBuffer(roundUp(size, PAGE_SIZE)), 0, size);
+    memory.set(this.bytes.subarray(0, Math.min(size, this.size)));
+    this.bytes = memory;
+    this.size = size;
+    this.#pages = new Views(memory);
     return true;
   }
 

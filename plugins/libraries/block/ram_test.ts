@@ -70,3 +70,15 @@ Deno.test("a medium that is not whole sectors cannot be made", () => {
   assertThrows(() => new RamBackend(1000), RangeError, "1000 bytes are not whole sectors");
   assertThrows(() => new RamBackend(0), RangeError);
 });
+
+Deno.test("memory can be zeroed in part and resized; what is new reads as zeros", () => {
+  const disk = new RamBackend(8192);
+  const last = disk.bytes.slice(7680);
+  assertEquals([disk.writeZeroes(512, 1024), disk.writeZeroes(8192, 512)], [true, false]);
+  assertEquals([disk.bytes.subarray(512, 1536).every((byte) => byte === 0), disk.bytes[1536] !== 0], [true, true]);
+  assertEquals([disk.resize(100), disk.resize(12288), disk.size], [false, true, 12288]);
+  assertEquals([disk.bytes.slice(7680, 8192), disk.bytes.slice(8192)], [last, new Uint8Array(4096)]);
+  const page = new Uint8Array(4096).fill(9);
+  assertEquals([disk.write(8192, page, 0, 4096), disk.read(8192, page, 0, 4096), page[0]], [true, true, 9]);
+  assertEquals(new RamBackend(512, { readOnly: true }).resize(1024), false);
+});

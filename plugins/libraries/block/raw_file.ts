@@ -4,23 +4,30 @@
  * @module
  */
 
-import type { BlockBackend } from "./contract.ts";
+import { type BlockBackend, SECTOR_SIZE } from "./contract.ts";
+import { zeroFill } from "./zeroes.ts";
 
 /** What a {@linkcode RawFileBackend} needs of a `Deno.FsFile`. */
-export type ImageFile = Pick<Deno.FsFile, "seekSync" | "readSync" | "writeSync" | "syncDataSync" | "close">;
+export type ImageFile = Pick<
+  Deno.FsFile,
+  "seekSync" | "readSync" | "writeSync" | "syncDataSync" | "truncateSync" | "close"
+>;
 
 /**
  * A raw image: byte n of the medium is byte n of the file. Reads and writes go straight between the file and the lent
  * bytes. Whatever the host answers with (ENOSPC, EIO, EBADF, a file that became shorter) is a false, never an exception.
  */
 export class RawFileBackend implements BlockBackend {
+  /** Bytes. */
+  size: number;
   #file: ImageFile | null;
   // Where the file's own position is; −1 when a host error left it unknown.
   #position = -1;
 
   /** A medium of `size` bytes over an open file, which is this back-end's from now on. */
-  constructor(file: ImageFile, readonly size: number, readonly readOnly: boolean) {
+  constructor(file: ImageFile, size: number, readonly readOnly: boolean) {
     this.#file = file;
+    this.size = size;
   }
 
   /** See {@linkcode BlockBackend.read}. */
@@ -54,6 +61,25 @@ export class RawFileBackend implements BlockBackend {
         done += count;
         this.#position += count;
       }
+      return true;
+    } catch {
+      return this.#lost();
+    }
+  }
+
+  /** Zeros are written: there is no way to punch a hole into a file without foreign calls. */
+  writeZeroes(position: number, length: number): boolean {
+    return zeroFill(this, position, length);
+  }
+
+  /** Makes the file longer or shorter; what is new is a hole. */
+  resize(size: number): boolean {
+    const file = this.#file;
+    if (file === null || this.readOnly || size <= 0 || size % SECTOR_SIZE !== 0) return false;
+    try {
+      file.truncateSync(size);
+      this.#position = -1;
+      this.size = size;
       return true;
     } catch {
       return this.#lost();

@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { type ImageFile, RawFileBackend } from "./raw_file.ts";
+import { discard, writeZeroes } from "./zeroes.ts";
 
 const filled = (length: number, value: number) => new Uint8Array(length).fill(value);
 
@@ -147,6 +148,9 @@ class StubbornFile implements ImageFile {
     this.#at += part.length;
     return part.length;
   }
+  truncateSync(): void {
+    if (this.full) throw new Error("File too large (os error 27)");
+  }
   syncDataSync(): void {
     if (this.full) throw new Error("Input/output error (os error 5)");
     this.synced++;
@@ -191,4 +195,37 @@ Deno.test("close flushes once and closes once", () => {
   backend.close();
   backend.close();
   assertEquals([file.synced, file.closed], [1, 1]);
+});
+
+Deno.test("a file grows and shrinks; what is new is zeros, and a host that refuses changes nothing", () => {
+  const path = Deno.makeTempFileSync();
+  Deno.writeFileSync(path, fourSectors());
+  const backend = new RawFileBackend(Deno.openSync(path, { read: true, write: true }), 2048, false);
+  assertEquals([backend.resize(1000), backend.resize(0), backend.resize(1024), backend.size], [
+    false,
+    false,
+    true,
+    1024,
+  ]);
+  assertEquals(Deno.statSync(path).size, 1024);
+  assertEquals([backend.resize(4096), backend.size], [true, 4096]);
+  const bytes = new Uint8Array(512).fill(1);
+  assertEquals([backend.read(1024, bytes, 0, 512), bytes], [true, new Uint8Array(512)]);
+  backend.close();
+  Deno.removeSync(path);
+  const full = new StubbornFile(fourSectors());
+  full.full = true;
+  const stubborn = new RawFileBackend(full, 2048, false);
+  assertEquals([stubborn.resize(4096), stubborn.size], [false, 2048]);
+  assertEquals(new RawFileBackend(full, 2048, true).resize(4096), false);
+});
+
+Deno.test("zeros and discards are written, since nothing punches holes", () => {
+  const file = new StubbornFile(fourSectors());
+  const backend = new RawFileBackend(file, 2048, false);
+  assertEquals([writeZeroes(backend, 512, 512), discard(backend, 1536, 512)], [true, true]);
+  assertEquals(file.content.subarray(512, 1024), new Uint8Array(512));
+  assertEquals(file.content.subarray(1536), new Uint8Array(512));
+  assertEquals(file.content[1024], fourSectors()[1024]);
+  assertEquals(writeZeroes(backend, 2048, 512), false);
 });
