@@ -85,7 +85,7 @@ export class HardwareWork {
 
   /** The translator of a stage has commands to execute. */
   kick(stage: { readonly translator: BusTranslator }): void {
-    if (this.#kicked.includes(stage)) return;
+    if (this.#kicked.length > 0 && this.#kicked.includes(stage)) return;
     this.#kicked.push(stage);
     if (this.#posted) return;
     this.#posted = true;

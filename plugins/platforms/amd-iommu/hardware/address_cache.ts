@@ -71,7 +71,7 @@ export class AddressCache {
   /** Index of the entry for an address; −1 when there is none. */
   find(domain: number, hi: number, lo: number): number {
     const at = this.guess(domain, hi, lo);
-    return at >= 0 ? at : this.#search(domain, hi, lo);
+    return at >= 0 ? at : this.search(domain, hi, lo);
   }
 
   /** {@linkcode AddressCache.find} that looks in one place only: −1 when the entry is not where it was last seen. */
@@ -86,8 +86,8 @@ export class AddressCache {
     return at;
   }
 
-  /** {@linkcode AddressCache.find} everywhere: the smallest block first. */
-  #search(domain: number, hi: number, lo: number): number {
+  /** {@linkcode AddressCache.find} everywhere, when a guess has found nothing: the smallest block first. */
+  search(domain: number, hi: number, lo: number): number {
     for (let i = 0; i < this.#sizeCount; i++) {
       const at = this.#probe(domain, hi, lo, this.#sizes[i]);
       if (at < 0) continue;

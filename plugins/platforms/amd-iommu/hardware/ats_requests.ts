@@ -94,7 +94,7 @@ export class AtsRequests {
 
   #walk(tx: Transaction, out: Translation, words: Int32Array, at: number, rights: number): BusStatus {
     const { lookup, walker, events } = this.#parts;
-    const result = lookup.find(words, at, tx.hi, tx.lo, Access.NONE, out);
+    const result = lookup.find(words, at, tx.hi, tx.lo, Access.NONE, out, false);
     if (result === Walk.UNREADABLE) {
       events.pageTableError(tx, words[at + DteWord.DOMAIN], walker.entryHi, walker.entryLo);
       return UNSUPPORTED_REQUEST;
@@ -103,7 +103,7 @@ export class AtsRequests {
     out.rights &= rights;
     // Whoever is given the right to write may write: the page counts as dirty from here.
     const dirties = (words[at + DteWord.FLAGS] & DteFlag.HD) !== 0 && (out.rights & Access.WRITE) !== 0;
-    if (dirties && lookup.find(words, at, tx.hi, tx.lo, Access.WRITE, out) === Walk.OK) out.rights &= rights;
+    if (dirties && lookup.find(words, at, tx.hi, tx.lo, Access.WRITE, out, false) === Walk.OK) out.rights &= rights;
     return OK;
   }
 

@@ -21,6 +21,9 @@ export class Invalidator {
   readonly #progress: () => void;
   // Devices that have used a domain since their device table entry was last invalidated, and so may hold leases in it.
   readonly #users = new Map<number, number[]>();
+  // The domain that was asked for last, and what #users says of it; −1 when that may have changed.
+  #recentDomain = -1;
+  #recentUsers: number[] | undefined;
   readonly #lastDomain = new Int32Array(0x10000).fill(-1);
   #pending = 0;
   readonly #done = () => {
@@ -52,6 +55,7 @@ export class Invalidator {
   device(requester: number): void {
     this.#table.invalidate(requester);
     this.#lastDomain[requester] = -1;
+    this.#recentDomain = -1;
     for (const [domain, users] of this.#users) {
       const left = users.filter((other) => other !== requester);
       if (left.length > 0) this.#users.set(domain, left);
@@ -64,7 +68,7 @@ export class Invalidator {
   pages(domain: number, hi: number, lo: number, shift: number, directories: boolean): void {
     this.#iotlb?.invalidate(domain, hi, lo, shift);
     if (directories) this.#directories?.invalidate(domain, hi, lo, shift);
-    const users = this.#users.get(domain);
+    const users = domain === this.#recentDomain ? this.#recentUsers : this.#usersOf(domain);
     if (users === undefined) return;
     const within = shift < 32 ? (1 << shift) - 1 : -1;
     const above = shift < 32 ? 0 : shift >= 64 ? -1 : (1 << (shift - 32)) - 1;
@@ -91,12 +95,19 @@ export class Invalidator {
     this.#iotlb?.clear();
     this.#directories?.clear();
     this.#users.clear();
+    this.#recentDomain = -1;
     this.#lastDomain.fill(-1);
+  }
+
+  #usersOf(domain: number): number[] | undefined {
+    this.#recentDomain = domain;
+    return this.#recentUsers = this.#users.get(domain);
   }
 
   #used(requester: number, domain: number): void {
     if (this.#lastDomain[requester] === domain) return;
     this.#lastDomain[requester] = domain;
+    this.#recentDomain = -1;
     const users = this.#users.get(domain);
     if (users === undefined) this.#users.set(domain, [requester]);
     else if (!users.includes(requester)) users.push(requester);

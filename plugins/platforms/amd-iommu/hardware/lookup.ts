@@ -30,12 +30,10 @@ const ATTRIBUTES = PAYLOAD + 2;
 const LARGEST_PLAIN = 20;
 
 /**
- * The common case alone: an IOTLB entry where it was last seen, small, with every right that the request needs. `granted`
- * are the rights of the device table entry, with SNOOP when it does not disable snooping.
+ * The common case alone: the IOTLB entry at `at` is small and has every right that the request needs. `granted` are the
+ * rights of the device table entry, with SNOOP when it does not disable snooping.
  */
-export function hit(iotlb: AddressCache, domain: number, granted: number, tx: Transaction, out: Translation): boolean {
-  const at = iotlb.guess(domain, tx.hi, tx.lo);
-  if (at < 0) return false;
+export function use(iotlb: AddressCache, at: number, granted: number, tx: Transaction, out: Translation): boolean {
   const { words } = iotlb;
   const attributes = words[at + ATTRIBUTES];
   const rights = attributes & granted & RIGHTS;
@@ -71,12 +69,22 @@ export class Lookup {
 
   /**
    * Finds the frame for an address in the table of the judged device table entry at `dte`; the answer is one of `Walk`.
-   * On `OK` `out` has frame, size, attributes and the rights that the tables grant, which include `need`.
+   * On `OK` `out` has frame, size, attributes and the rights that the tables grant, which include `need`. `guessed`: the
+   * IOTLB was asked already and did not guess where the entry is.
    */
-  find(entries: Int32Array, dte: number, hi: number, lo: number, need: number, out: Translation): number {
+  find(
+    entries: Int32Array,
+    dte: number,
+    hi: number,
+    lo: number,
+    need: number,
+    out: Translation,
+    guessed: boolean,
+  ): number {
     const iotlb = this.#iotlb;
     if (iotlb === null) return this.#walker.walk(entries, dte, hi, lo, need, out);
-    const at = iotlb.find(entries[dte + DOMAIN], hi, lo);
+    const domain = entries[dte + DOMAIN];
+    const at = guessed ? iotlb.search(domain, hi, lo) : iotlb.find(domain, hi, lo);
     if (at < 0) return this.#miss(iotlb, at, entries, dte, hi, lo, need, out);
     const { words } = iotlb;
     const attributes = words[at + ATTRIBUTES];

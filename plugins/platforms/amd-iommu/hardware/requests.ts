@@ -10,7 +10,7 @@ import type { AddressCache } from "./address_cache.ts";
 import type { AtsRequests } from "./ats_requests.ts";
 import { type DeviceTable, DteFlag, DteState, DteWord, ioCtlOf, sysMgtOf } from "./device_table.ts";
 import { type EventLog, Flag } from "./event_log.ts";
-import { hit, type Lookup, SNOOP } from "./lookup.ts";
+import { type Lookup, SNOOP, use } from "./lookup.ts";
 import type { HardwareOptions } from "./options.ts";
 import { identity, passAll } from "./pass.ts";
 import type { RequestParts } from "./parts.ts";
@@ -91,8 +91,9 @@ export class Requests {
       return this.#missed(tx, out);
     }
     const iotlb = this.#iotlb;
-    if (iotlb !== null && hit(iotlb, this.#domain, this.#granted, tx, out)) return OK;
-    return this.#paged(tx, out, this.#table.words, this.#recentAt);
+    const at = iotlb === null ? -1 : iotlb.guess(this.#domain, tx.hi, tx.lo);
+    if (at >= 0 && use(iotlb!, at, this.#granted, tx, out)) return OK;
+    return this.#paged(tx, out, this.#table.words, this.#recentAt, at < 0);
   }
 
   #missed(tx: Transaction, out: Translation): BusStatus {
@@ -101,7 +102,7 @@ export class Requests {
     const { words } = this.#table;
     if (words[at] !== PAGED) return this.#unpaged(tx, out, words, at);
     if (tx.requester !== this.#recent && at !== 0) this.#remember(tx.requester, words, at);
-    return this.#paged(tx, out, words, at);
+    return this.#paged(tx, out, words, at, false);
   }
 
   /** The next request may well be of the same device: keeps what an IOTLB hit needs of its cached entry. */
@@ -113,7 +114,7 @@ export class Requests {
     this.#granted = words[at + RIGHTS] | (snoops ? SNOOP : 0);
   }
 
-  #paged(tx: Transaction, out: Translation, words: Int32Array, at: number): BusStatus {
+  #paged(tx: Transaction, out: Translation, words: Int32Array, at: number, guessed: boolean): BusStatus {
     const { hi, lo, access } = tx;
     const granted = words[at + RIGHTS];
     if (mayBeSpecial(hi, lo)) {
@@ -123,7 +124,7 @@ export class Requests {
       }
     }
     if ((granted & access) !== access) return this.#fault(tx, words, at, Walk.PERMISSION);
-    const result = this.#lookup.find(words, at, hi, lo, access, out);
+    const result = this.#lookup.find(words, at, hi, lo, access, out, guessed);
     if (result !== WALKED) return this.#fault(tx, words, at, result);
     out.rights &= granted;
     if ((words[at + FLAGS] & SNOOP_DISABLED) === 0) out.snoop = true;
@@ -232,7 +233,7 @@ export class Requests {
     if (excluded) return identity(tx, out, BOTH);
     if (words[at] === PAGED || words[at] === DteState.IDENTITY) {
       if (tx.pasid >= 0) return this.#fault(tx, words, at, Walk.NOT_PRESENT);
-      if (words[at] === PAGED) return this.#paged(tx, out, words, at);
+      if (words[at] === PAGED) return this.#paged(tx, out, words, at, false);
     }
     return this.#unpaged(tx, out, words, at);
   }
