@@ -6,16 +6,8 @@
 
 import { type BlockDriver, BlockOp, BlockStatus } from "@iova/block";
 import { DmaApiError, type DriverContext, Errno, type PhysAddr, type Timer } from "@iova/core";
-import {
-  BufferList,
-  driverOk,
-  type DriverQueue,
-  type DriverTransport,
-  Feature,
-  resetDevice,
-  Status,
-} from "@iova/virtio";
-import { type BlockDriverOptions, setUp } from "./driver_setup.ts";
+import { BufferList, driverOk, type DriverQueue, type DriverTransport, resetDevice, Status } from "@iova/virtio";
+import { type BlockDriverOptions, queueDepth, setUp } from "./driver_setup.ts";
 import { RequestSlots } from "./driver_slots.ts";
 import { BlockFeature, RequestStatus, RequestType, SERIAL_SIZE } from "./layout.ts";
 
@@ -77,9 +69,7 @@ export class VirtioBlockDriver implements BlockDriver {
     this.capacity = capacity;
     this.readOnly = features.has(BlockFeature.RO);
     this.#canFlush = features.has(BlockFeature.FLUSH);
-    this.queueDepth = features.has(Feature.INDIRECT_DESC)
-      ? queue.size
-      : Math.max(1, Math.floor(queue.size / DESCRIPTORS));
+    this.queueDepth = queueDepth(features, queue.size);
     this.#segment = Math.min(addressing.maxSize - addressing.maxSize % 512, MAX_TRANSFER);
     const limit = this.#segment === MAX_TRANSFER ? MAX_TRANSFER : Math.max(this.#segment, MODEST_TRANSFER);
     this.maxTransfer = Math.min(limit, this.#segment * maxSegments);

@@ -11,6 +11,7 @@ import {
   type DriverAddressing,
   type DriverQueue,
   type DriverTransport,
+  Feature,
   FeatureSet,
   makeDriverQueue,
   negotiate,
@@ -86,6 +87,18 @@ function known(options: BlockDriverOptions): FeatureSet {
   ]);
 }
 
+/** Descriptors of the shortest request with data. */
+const DESCRIPTORS = 3;
+
+/**
+ * Requests in flight at most. With tables as many as a split ring has entries. In a packed ring, where a request's
+ * descriptors lie in a row, half as many, so that most need no table.
+ */
+export function queueDepth(features: FeatureSet, size: number): number {
+  if (!features.has(Feature.INDIRECT_DESC)) return Math.max(1, Math.floor(size / DESCRIPTORS));
+  return features.has(Feature.RING_PACKED) ? Math.ceil(size / 2) : size;
+}
+
 function makeQueue(
   transport: DriverTransport,
   { guest }: DriverContext,
@@ -104,6 +117,7 @@ function makeQueue(
       guest,
       addressing,
       notify: transport.notifier(0),
+      depth: queueDepth(features, size),
       coherentTables: requestMemory === "coherent",
     });
     if (queue !== null) {

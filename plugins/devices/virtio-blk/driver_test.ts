@@ -98,11 +98,13 @@ for (
 ) {
   Deno.test(`reads, writes, flushes and the serial number come through (${JSON.stringify(options)})`, async () => {
     const w = driverWorld(options, { serial: "S-42", rings: options });
+    const size = options.queueSize ?? 16;
+    const depth = options.indirect === false ? 5 : options.packed ? Math.ceil(size / 2) : size;
     const { blk, guest, buffer, scheduler } = w;
     assertEquals([blk.capacity, blk.readOnly, blk.queueDepth], [
       2048,
       false,
-      options.indirect === false ? 5 : options.queueSize ?? 16,
+      depth,
     ]);
     assertEquals(await scheduler.run(blk.read(7, buffer, 1024)), BlockStatus.OK);
     assertEquals(w.hex(buffer, 4) + w.hex(buffer + 512, 4), "0700000008000000");

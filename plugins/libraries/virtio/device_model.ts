@@ -7,7 +7,7 @@
 
 import { ALL_ONES, type DevicePort, type EventStream, type Scheduler, TWO32, type Width } from "@iova/core";
 import { Chain } from "./device_chain.ts";
-import { type DeviceQueue, Pop, type RingAddresses, RingFault } from "./device_queue.ts";
+import { type DeviceQueue, Pop, type RingAddresses, RingFault, type RingStats } from "./device_queue.ts";
 import { MANNERS, type Manners } from "./device_manners.ts";
 import { isQueueSize, makeDeviceQueue } from "./device_rings.ts";
 import { type Personality, RING_RULES, type RingRules } from "./device_rules.ts";
@@ -160,6 +160,8 @@ export class VirtioDevice {
   readonly queues: readonly VirtioQueue[];
   /** Chains completed. */
   completed = 0;
+  /** What the rings of all queues have cost so far. */
+  readonly ringStats: RingStats = { reads: 0, writes: 0 };
   /** Times that the device needed a reset. */
   breakdowns = 0;
   /** Why the device needs a reset; empty while it does not. */
@@ -301,7 +303,8 @@ export class VirtioDevice {
     if (queue.enabled) return;
     queue.enabled = true;
     const { size } = queue;
-    queue.ring = makeDeviceQueue(this.accepted, { size, port: this.port, addresses: queue, rules: this.#rules });
+    const { port, ringStats: stats } = this;
+    queue.ring = makeDeviceQueue(this.accepted, { size, port, addresses: queue, rules: this.#rules, stats });
     if (queue.ring.fault !== RingFault.NONE) this.needsReset(queue.ring.fault);
   }
 

@@ -15,11 +15,12 @@ import { EventFlag, PackedAlign, packedBytes, PackedDesc, PackedEvent, PackedFla
 const { NEXT, WRITE, INDIRECT, AVAIL, USED } = PackedFlag;
 const DESC_SIZE = PackedDesc.size;
 const DESC_WORDS = DESC_SIZE / 4;
-const ADDR_LO = PackedDesc.at.addr;
-const ADDR_HI = ADDR_LO + 4;
-const LEN = PackedDesc.at.len;
+// Places in words.
+const ADDR_LO = PackedDesc.at.addr / 4;
+const ADDR_HI = ADDR_LO + 1;
+const LEN = PackedDesc.at.len / 4;
 /** `id` and `flags` in one word. */
-const ID_FLAGS = PackedDesc.at.id;
+const ID_FLAGS = PackedDesc.at.id / 4;
 const FLAGS_SHIFT = 8 * (PackedDesc.at.flags - PackedDesc.at.id);
 const ID_MASK = 0xffff;
 /** `off_wrap` and `flags` in one word. */
@@ -33,6 +34,7 @@ const WRAP_SHIFT = 15;
  */
 export class PackedDeviceQueue extends DeviceRing {
   readonly #desc = new RingPart();
+  readonly #gathered = new Int32Array(DESC_WORDS);
   readonly #driver = new RingPart();
   readonly #device = new RingPart();
   /** Buffer id of a chain in flight. */
@@ -72,15 +74,16 @@ export class PackedDeviceQueue extends DeviceRing {
     if (!this.#available()) return Pop.EMPTY;
     chain.clear();
     const { size } = this;
-    const desc = this.#desc;
+    const whole = this.#desc.words;
     let position = this.#availAt;
     for (let slots = 1; slots <= size; slots++) {
-      const at = position * DESC_SIZE;
-      const word = desc.i32(at + ID_FLAGS);
+      const at = whole === null ? 0 : position * DESC_WORDS;
+      const words = whole ?? this.#gather(position);
+      const word = words[at + ID_FLAGS];
       const flags = word >>> FLAGS_SHIFT;
-      const lo = desc.i32(at + ADDR_LO);
-      const hi = desc.i32(at + ADDR_HI);
-      const length = desc.i32(at + LEN) >>> 0;
+      const lo = words[at + ADDR_LO];
+      const hi = words[at + ADDR_HI];
+      const length = words[at + LEN] >>> 0;
       this.#fetchedId = word & ID_MASK;
       this.#fetchedSlots = slots;
       if ((flags & INDIRECT) !== 0) return this.#enterTable(chain, hi, lo, length, flags);
@@ -90,6 +93,12 @@ export class PackedDeviceQueue extends DeviceRing {
       if (++position === size) position = 0;
     }
     return this.break(RingFault.LOOP);
+  }
+
+  /** Copies the descriptor at a place of a ring that lies in pieces. */
+  #gather(position: number): Int32Array {
+    for (let i = 0; i < DESC_WORDS; i++) this.#gathered[i] = this.#desc.i32(position * DESC_SIZE + 4 * i);
+    return this.#gathered;
   }
 
   #enterTable(chain: Chain, hi: number, lo: number, length: number, flags: number): Pop {
@@ -103,6 +112,8 @@ export class PackedDeviceQueue extends DeviceRing {
 
   /** Whether the chain fits beside those in flight, which a driver without free descriptors cannot have made. */
   #fits(): Pop {
+    // The first descriptor has been counted when it was looked at.
+    this.stats.reads += this.#fetchedSlots - 1;
     return this.#slotsInFlight + this.#fetchedSlots <= this.size ? Pop.CHAIN : this.break(RingFault.TOO_MANY);
   }
 
@@ -110,10 +121,10 @@ export class PackedDeviceQueue extends DeviceRing {
     const { words } = this.table;
     for (let at = 0, end = entries * DESC_WORDS; at < end; at += DESC_WORDS) {
       // Entries follow one another: of the flags only WRITE counts (§2.8.8).
-      const flags = words[at + ID_FLAGS / 4] >>> FLAGS_SHIFT;
+      const flags = words[at + ID_FLAGS] >>> FLAGS_SHIFT;
       if ((flags & INDIRECT) !== 0) return this.break(RingFault.NESTED);
-      const length = words[at + LEN / 4] >>> 0;
-      const fault = this.take(chain, words[at + ADDR_HI / 4], words[at + ADDR_LO / 4], length, flags);
+      const length = words[at + LEN] >>> 0;
+      const fault = this.take(chain, words[at + ADDR_HI], words[at + ADDR_LO], length, flags);
       if (fault !== RingFault.NONE) return this.break(fault);
     }
     return Pop.CHAIN;
@@ -172,8 +183,9 @@ export class PackedDeviceQueue extends DeviceRing {
     const flags = (wrap === 1 ? AVAIL | USED : 0) | (written > 0 && this.rules.usedWrite ? WRITE : 0);
     const desc = this.#desc;
     const at = position * DESC_SIZE;
-    desc.setI32(at + LEN, written);
-    desc.setI32(at + ID_FLAGS, this.#bufferId[done.id[i]] | flags << FLAGS_SHIFT);
+    this.stats.writes++;
+    desc.setI32(at + 4 * LEN, written);
+    desc.setI32(at + 4 * ID_FLAGS, this.#bufferId[done.id[i]] | flags << FLAGS_SHIFT);
   }
 
   /** Moves on by the descriptors of the chains from `first` to `last`; how many they are. */
@@ -189,6 +201,7 @@ export class PackedDeviceQueue extends DeviceRing {
   }
 
   #wantsInterrupt(position: number, wrap: number, steps: number): boolean {
+    this.stats.reads++;
     const event = this.#driver.i32(EVENT);
     const flags = (event >>> EVENT_SHIFT) & 3;
     const first = !this.#signalled;
@@ -200,6 +213,7 @@ export class PackedDeviceQueue extends DeviceRing {
   }
 
   protected ask(wanted: boolean): boolean {
+    this.stats.writes++;
     this.#device.setI32(EVENT, this.#askWord(wanted));
     fence();
     return this.#available();
@@ -213,7 +227,8 @@ export class PackedDeviceQueue extends DeviceRing {
 
   /** Whether the next place holds a descriptor that the device may use. */
   #available(): boolean {
-    const flags = this.#desc.i32(this.#availAt * DESC_SIZE + ID_FLAGS) >>> FLAGS_SHIFT;
+    this.stats.reads++;
+    const flags = this.#desc.i32(this.#availAt * DESC_SIZE + 4 * ID_FLAGS) >>> FLAGS_SHIFT;
     return (flags & (AVAIL | USED)) === (this.#availWrap === 1 ? AVAIL : USED);
   }
 }

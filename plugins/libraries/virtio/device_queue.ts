@@ -89,6 +89,17 @@ export interface DeviceQueue {
   release(): void;
 }
 
+/**
+ * Accesses to rings, as a device on a real bus would make them: one for each index, slot, descriptor, event structure and
+ * used element. Indirect tables and buffers go through the port, which counts them itself.
+ */
+export interface RingStats {
+  /** Reads of memory. */
+  reads: number;
+  /** Writes to memory. */
+  writes: number;
+}
+
 /** What a device's ring is made with. */
 export interface DeviceRingOptions {
   /** Entries. */
@@ -107,4 +118,6 @@ export interface DeviceRingOptions {
   readonly notifyOnEmpty?: boolean;
   /** Default: the specification's. */
   readonly rules?: RingRules;
+  /** Where accesses are counted; several rings may share it. Absent: nobody is told. */
+  readonly stats?: RingStats;
 }

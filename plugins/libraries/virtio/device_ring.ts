@@ -11,7 +11,7 @@
 import { BusStatus, type DevicePort, type Lease, type LeaseRange, type LeaseView } from "@iova/core";
 import type { Chain } from "./device_chain.ts";
 import { DoneList } from "./device_done.ts";
-import { type DeviceQueue, type DeviceRingOptions, Pop, RingFault } from "./device_queue.ts";
+import { type DeviceQueue, type DeviceRingOptions, Pop, RingFault, type RingStats } from "./device_queue.ts";
 import { RING_RULES, type RingRules } from "./device_rules.ts";
 import { PrivateCopy } from "./device_words.ts";
 import { DescFlag, VirtqDesc } from "./layout_ring.ts";
@@ -33,6 +33,8 @@ export abstract class DeviceRing implements DeviceQueue {
   protected readonly eventIndex: boolean;
   /** Where the device may differ from the specification. */
   protected readonly rules: RingRules;
+  /** Accesses to the ring. */
+  protected readonly stats: RingStats;
   /** A private copy of an indirect table. */
   protected readonly table: PrivateCopy;
   /** Buffers in a chain. */
@@ -53,6 +55,7 @@ export abstract class DeviceRing implements DeviceQueue {
   #chain: Chain | null = null;
   readonly #ranges: LeaseRange[];
   #lease: Lease | null = null;
+  #bound: readonly LeaseView[] | null = null;
 
   /** A ring whose addresses have not been touched yet, over `ranges` of the bus. */
   constructor(options: DeviceRingOptions, ranges: LeaseRange[]) {
@@ -62,13 +65,14 @@ export abstract class DeviceRing implements DeviceQueue {
     this.indirect = indirect;
     this.eventIndex = eventIndex;
     this.rules = rules;
+    this.stats = options.stats ?? { reads: 0, writes: 0 };
     this.longest = Math.max(size, rules.tableEntries);
     this.table = new PrivateCopy(this.longest * DESC_SIZE);
     this.done = new DoneList(size, inOrder);
     this.#ranges = ranges;
   }
 
-  /** Binds the lent views. */
+  /** Takes other views than those lent before. */
   protected abstract bind(views: readonly LeaseView[]): void;
   /** Reads the next chain; `CHAIN` with {@linkcode DeviceRing.tableLength} set leaves its table for later. */
   protected abstract fetch(chain: Chain): Pop;
@@ -195,8 +199,14 @@ export abstract class DeviceRing implements DeviceQueue {
     lease.release();
   };
 
-  readonly #fetch = (views: readonly LeaseView[]): Pop => {
+  #bind(views: readonly LeaseView[]): void {
+    if (views === this.#bound) return;
+    this.#bound = views;
     this.bind(views);
+  }
+
+  readonly #fetch = (views: readonly LeaseView[]): Pop => {
+    this.#bind(views);
     return this.fetch(this.#chain!);
   };
 
@@ -210,12 +220,12 @@ export abstract class DeviceRing implements DeviceQueue {
   }
 
   readonly #store = (views: readonly LeaseView[]): void => {
-    this.bind(views);
+    this.#bind(views);
     this.flag = this.store();
   };
 
   readonly #ask = (views: readonly LeaseView[]): void => {
-    this.bind(views);
+    this.#bind(views);
     this.flag = this.ask(this.flag);
   };
 }

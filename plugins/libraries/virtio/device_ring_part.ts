@@ -27,6 +27,11 @@ export class RingPart {
     this.#word = whole ? new Int32Array(buffer, byteOffset, length >> 2) : null;
   }
 
+  /** The whole part as 32-bit words, little-endian; null when it lies in several pieces. */
+  get words(): Int32Array | null {
+    return this.#word;
+  }
+
   /** The 16-bit word at byte `offset`, which is even. */
   u16(offset: number): number {
     if (this.#half !== null) return this.#half[offset >> 1];

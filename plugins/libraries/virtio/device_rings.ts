@@ -13,7 +13,7 @@ import { isPackedSize } from "./layout_packed.ts";
 import { isRingSize } from "./layout_ring.ts";
 
 /** What a ring is made with besides what negotiation says. */
-export type DeviceQueuePlace = Pick<DeviceRingOptions, "size" | "port" | "addresses" | "rules">;
+export type DeviceQueuePlace = Pick<DeviceRingOptions, "size" | "port" | "addresses" | "rules" | "stats">;
 
 /** The ring that `features`, as negotiated, ask for. Its addresses have not been touched yet. */
 export function makeDeviceQueue(features: FeatureSet, place: DeviceQueuePlace): DeviceQueue {

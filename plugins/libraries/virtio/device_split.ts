@@ -52,6 +52,8 @@ export class SplitDeviceQueue extends DeviceRing {
   /** Turns an index into a slot; −1 when the size is no power of two. */
   readonly #mask: number;
   #lastAvail = 0;
+  /** The available index as it was read last. */
+  #availIdx = 0;
   #usedIdx = 0;
   #signalled = 0;
   #signalledValid = false;
@@ -72,11 +74,14 @@ export class SplitDeviceQueue extends DeviceRing {
 
   protected fetch(chain: Chain): Pop {
     const { size } = this;
-    const pending = (this.#avail.u16(VirtqAvail.at.idx) - this.#lastAvail) & 0xffff;
-    if (pending === 0) return Pop.EMPTY;
-    if (pending > size) return this.break(RingFault.AVAIL_JUMP);
+    if (this.#availIdx === this.#lastAvail) {
+      const pending = (this.#readIndex() - this.#lastAvail) & 0xffff;
+      if (pending === 0) return Pop.EMPTY;
+      if (pending > size) return this.break(RingFault.AVAIL_JUMP);
+    }
     if (this.inFlight >= size) return this.break(RingFault.TOO_MANY);
     const head = this.#avail.u16(AVAIL_RING + this.#slot(this.#lastAvail) * AVAIL_SLOT_SIZE);
+    this.stats.reads++;
     chain.clear();
     chain.id = head;
     if (head >= size) return this.break(RingFault.HEAD);
@@ -89,6 +94,7 @@ export class SplitDeviceQueue extends DeviceRing {
     const desc = this.#desc;
     for (let steps = 0; steps < size; steps++) {
       const at = index * DESC_SIZE;
+      this.stats.reads++;
       const lo = desc.i32(at + ADDR_LO);
       const hi = desc.i32(at + ADDR_HI);
       const length = desc.i32(at + LEN) >>> 0;
@@ -145,18 +151,21 @@ export class SplitDeviceQueue extends DeviceRing {
       const last = done.batchEnd(i);
       used.setI32(at + ELEM_ID, done.id[last]);
       used.setI32(at + ELEM_LEN, done.written[last]);
+      this.stats.writes++;
       this.#usedIdx = (this.#usedIdx + 1 + last - i) & 0xffff;
       i = last;
     }
     this.inFlight -= count;
     done.count = 0;
     used.setU16(VirtqUsed.at.idx, this.#usedIdx);
+    this.stats.writes++;
     // The driver sees the new index, or this side sees that the driver wants an interrupt.
     fence();
     return this.#wantsInterrupt() || (this.#notifyOnEmpty && this.#isEmpty());
   }
 
   #wantsInterrupt(): boolean {
+    this.stats.reads++;
     if (!this.eventIndex) return (this.#avail.u16(VirtqAvail.at.flags) & AVAIL_NO_INTERRUPT) === 0;
     const first = !this.#signalledValid;
     const old = this.#signalled;
@@ -166,15 +175,21 @@ export class SplitDeviceQueue extends DeviceRing {
   }
 
   #isEmpty(): boolean {
-    return this.inFlight === 0 && this.#avail.u16(VirtqAvail.at.idx) === this.#lastAvail;
+    return this.inFlight === 0 && this.#readIndex() === this.#lastAvail;
   }
 
   protected ask(wanted: boolean): boolean {
     // With EVENT_IDX the device says nothing to stop kicks: an index that is not moved on does it.
     if (!this.eventIndex) this.#used.setU16(VirtqUsed.at.flags, wanted ? 0 : USED_NO_NOTIFY);
     else if (wanted) this.#used.setU16(availEventAt(this.size), this.#lastAvail);
+    this.stats.writes++;
     fence();
-    return this.#avail.u16(VirtqAvail.at.idx) !== this.#lastAvail;
+    return ((this.#readIndex() - this.#lastAvail) & 0xffff) !== 0;
+  }
+
+  #readIndex(): number {
+    this.stats.reads++;
+    return this.#availIdx = this.#avail.u16(VirtqAvail.at.idx);
   }
 
   #slot(index: number): number {

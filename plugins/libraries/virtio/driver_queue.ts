@@ -87,6 +87,12 @@ export interface DriverRingOptions {
   readonly notify: (next: number) => void;
   /** Entries of an indirect table, a power of two; longer requests take descriptors of the ring. Default 16. */
   readonly tableEntries?: number;
+  /**
+   * Requests that must fit at once. A ring with room for more than that takes requests without tables as long as that many
+   * fit: a table costs its device another read. Default: as many as there are entries, so that every request of several
+   * buffers has a table, as on Linux.
+   */
+  readonly depth?: number;
   /** Indirect tables lie in memory that is mapped once, instead of being mapped for every request. Default false. */
   readonly coherentTables?: boolean;
   /** Alignment of the used ring of a split ring, in bytes (legacy devices choose it). Default 4096. */

@@ -63,6 +63,10 @@ export abstract class DriverRing implements DriverQueue {
   readonly #order: RequestOrder | null;
   readonly #handle = new DmaHandle();
   #freeHead = 0;
+  /** What becomes of it when the request that is being mapped is added. */
+  #freeNext = 0;
+  /** Descriptors that are kept for requests up to the depth that was asked for, one for each that is not in flight. */
+  #reserve: number;
   /** Requests of a batch that have not been handed back, and the length that its used element gave. */
   #batch = 0;
   #batchLength = 0;
@@ -86,6 +90,7 @@ export abstract class DriverRing implements DriverQueue {
     this.#token = new Int32Array(size).fill(NO_TOKEN);
     this.#writable = new Float64Array(size);
     this.#order = inOrder ? new RequestOrder(size) : null;
+    this.#reserve = (options.depth ?? size) - 1;
     this.state = new DescriptorState(size);
     this.taken = new Uint16Array(size);
     // A circle: with IN_ORDER descriptors are used one after the other for ever (§2.7.9).
@@ -114,8 +119,8 @@ export abstract class DriverRing implements DriverQueue {
     const total = list.count;
     if (total === 0) throw new DmaApiError("a request without buffers");
     const head = this.#freeHead;
-    const indirect = this.#indirect && total > 1 && total <= this.#entries && this.free > 0 &&
-      this.#tables.of(head) !== 0;
+    const indirect = this.#indirect && total > 1 && total <= this.#entries && this.free - total < this.#reserve &&
+      this.free > 0 && this.#tables.of(head) !== 0;
     let needed = indirect ? 1 : total;
     if (this.free < needed) {
       if (list.outCount > 0) this.kick();
@@ -191,8 +196,8 @@ export abstract class DriverRing implements DriverQueue {
     this.#token[head] = token;
     this.taken[head] = needed;
     this.free -= needed;
-    const { next } = this.state;
-    for (let i = 0; i < needed; i++) this.#freeHead = next[this.#freeHead];
+    this.#reserve--;
+    this.#freeHead = this.#freeNext;
     this.#order?.add(head);
     this.expose(head, needed);
   }
@@ -227,6 +232,7 @@ export abstract class DriverRing implements DriverQueue {
       }
       slot = state.next[slot];
     }
+    this.#freeNext = slot;
     return true;
   }
 
@@ -250,10 +256,11 @@ export abstract class DriverRing implements DriverQueue {
 
   /** Notes the table of `head` as its descriptor, mapped if it is not for good. */
   #mapTable(head: number, bytes: number): boolean {
-    const { hi, lo, length, flags } = this.state;
+    const { hi, lo, length, flags, next } = this.state;
     const table = this.#tables.of(head);
     const { block } = this.#tables;
     length[head] = bytes;
+    this.#freeNext = next[head];
     if (block !== null) {
       // The block is aligned to its size, so the low half does not carry.
       hi[head] = block.hi;
@@ -301,6 +308,7 @@ export abstract class DriverRing implements DriverQueue {
       }
     }
     this.free += this.taken[head];
+    this.#reserve++;
     // With IN_ORDER the oldest request's descriptors are the next but `free`, as they were.
     if (this.#order === null) {
       next[last] = this.#freeHead;

@@ -15,7 +15,7 @@ import { MAX_QUEUE_SIZE, placeSplit } from "./layout_ring.ts";
 /** What a queue is made with besides what negotiation says. */
 export type DriverQueuePlace = Pick<
   DriverRingOptions,
-  "index" | "size" | "guest" | "addressing" | "notify" | "tableEntries" | "coherentTables" | "align"
+  "index" | "size" | "guest" | "addressing" | "notify" | "tableEntries" | "depth" | "coherentTables" | "align"
 >;
 
 /** A queue of the kind that `features`, as negotiated, ask for, in fresh memory; null when there is none. */
