@@ -1,0 +1,84 @@
+/**
+ * The drives of a manifest: what a person says about them, and what the device half makes of it.
+ *
+ * @module
+ */
+
+import { type BlockBackend, openImage, RamBackend } from "@iova/block";
+import { type DeviceContext, formatSize, InputError, option, type OptionsOf, readOptions } from "@iova/core";
+import type { DriveOptions } from "./device.ts";
+import { CD_BLOCK, SECTOR } from "./layout.ts";
+
+/** The four places, by number: twice the channel, plus the device. */
+export const PLACES = ["primaryMaster", "primarySlave", "secondaryMaster", "secondarySlave"] as const;
+/** One of {@linkcode PLACES}. */
+export type Place = (typeof PLACES)[number];
+
+/** What a person says about a drive. */
+export const driveSchema = {
+  kind: option.choice("A disk, or a CD-ROM drive.", ["disk", "cdrom"], { default: "disk" }),
+  image: option.path("The medium: a raw image. Either this or `ram`; a CD-ROM drive may have neither."),
+  ram: option.size("The medium: memory of this size, lost at the end.", { min: 512 }),
+  readOnly: option.boolean("Refuse writes. A CD-ROM always does.", { default: false }),
+  serial: option.string("Serial number; QM00001 to QM00004 when it is not given.", { maxLength: 20 }),
+  firmware: option.string("Firmware revision.", { default: "2.5+", maxLength: 8 }),
+  model: option.string("Model; QEMU HARDDISK or QEMU DVD-ROM when it is not given.", { maxLength: 40 }),
+  wwn: option.address("World wide name; 0: none.", { default: 0n }),
+  rotationRate: option.integer("0 unknown, 1 a solid state disk, else turns a minute.", { default: 0, max: 0xfffe }),
+  cylinders: option.integer("Of the translation; all three or none.", { min: 1, max: 65535 }),
+  heads: option.integer("Of the translation.", { min: 1, max: 16 }),
+  sectors: option.integer("Of a track.", { min: 1, max: 255 }),
+} as const;
+
+/** A drive as a manifest has it. */
+export type GivenDrive = OptionsOf<typeof driveSchema>;
+
+/** Where a drive stands in the manifest, and how its paths are resolved. */
+export type DriveContext = Pick<DeviceContext, "where" | "resolvePath">;
+
+/** Reads a drive's object. @throws {InputError} when something is wrong with it. */
+export function readDrive({ where }: DriveContext, key: string, value: unknown): GivenDrive {
+  const at = { file: where.file, path: `${where.path}.with${key === "" ? "" : `.${key}`}` };
+  const given = readOptions(driveSchema, value, at);
+  const problem = (found: string, expected: string) => {
+    throw new InputError({ ...at, found, expected });
+  };
+  const media = [given.image, given.ram].filter((medium) => medium !== undefined).length;
+  if (media === 2) problem("both image and ram", "one of the two: the medium is a file, or memory");
+  if (media === 0 && given.kind === "disk") {
+    problem("neither image nor ram", "one of the two: a disk is a file, or memory");
+  }
+  const translation = [given.cylinders, given.heads, given.sectors].filter((part) => part !== undefined).length;
+  if (translation % 3 !== 0) problem(`${translation} of cylinders, heads, sectors`, "all three, or none");
+  const block = given.kind === "disk" ? SECTOR : CD_BLOCK;
+  if (given.ram !== undefined && given.ram % block !== 0) {
+    throw new InputError({
+      file: at.file,
+      path: `${at.path}.ram`,
+      found: formatSize(given.ram),
+      expected: `a multiple of ${block} bytes`,
+    });
+  }
+  return given;
+}
+
+/** Opens a drive's medium. @throws {InputError} when it cannot be had. */
+export function openDrive({ where, resolvePath }: DriveContext, key: string, given: GivenDrive): BlockBackend | null {
+  const { kind, image, ram } = given;
+  const readOnly = given.readOnly || kind === "cdrom";
+  if (ram !== undefined) return new RamBackend(ram, { readOnly });
+  if (image === undefined) return null;
+  const optionPath = `${where.path}.with${key === "" ? "" : `.${key}`}.image`;
+  return openImage({ path: resolvePath(image), readOnly, file: where.file, optionPath });
+}
+
+/** The drive at place `place` over `backend`. */
+export function driveOptions(place: number, given: GivenDrive, backend: BlockBackend | null): DriveOptions {
+  const { kind, firmware, wwn, rotationRate, readOnly, cylinders, heads, sectors } = given;
+  const serial = given.serial ?? `QM${String(place + 1).padStart(5, "0")}`;
+  const model = given.model ?? (kind === "disk" ? "QEMU HARDDISK" : "QEMU DVD-ROM");
+  const who = { serial, firmware, model, wwn, rotationRate };
+  if (kind === "cdrom") return { kind, backend, ...who };
+  const geometry = cylinders === undefined ? {} : { geometry: { cylinders, heads: heads!, sectors: sectors! } };
+  return { kind, backend: backend!, readOnly: readOnly || backend!.readOnly, ...who, ...geometry };
+}
