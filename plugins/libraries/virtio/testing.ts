@@ -38,6 +38,7 @@ import {
   VirtqUsedElem,
 } from "./layout_ring.ts";
 
+export * from "./testing_hostile.ts";
 export * from "./testing_packed.ts";
 
 /** Where a mock ring lies. */

@@ -27,6 +27,10 @@ export interface RingWorld {
   /** Physical page of each bus page; identity where nothing is said. */
   pages: Map<number, number>;
   host: TranslatorHost;
+  /** Bus pages that nobody can translate yet. */
+  pending: Set<number>;
+  /** Runs at every translation: a driver that acts while its device is looking. */
+  onTranslate: () => void;
 }
 
 export function ringWorld(policy: Partial<InvalidationPolicy> = {}): RingWorld {
@@ -38,19 +42,23 @@ export function ringWorld(policy: Partial<InvalidationPolicy> = {}): RingWorld {
   const context = { space, scheduler, events, leases, hardware: new HardwareWork(scheduler) };
   const bridge = new Bridge(new MemoryTarget(space));
   const pages = new Map<number, number>();
-  let host!: TranslatorHost;
+  const pending = new Set<number>();
+  const world: RingWorld = { space, leases, port: null!, pages, host: null!, pending, onTranslate() {} };
   bridge.translate(context, (given) => {
-    host = given;
+    world.host = given;
     return {
       name: "pages",
       translate(tx, out) {
         const page = tx.lo >>> 12;
+        world.onTranslate();
+        if (pending.has(page)) return BusStatus.PENDING;
         out.set(tx.hi, (pages.get(page) ?? page) << 12, 12, Access.ATOMIC);
         return BusStatus.OK;
       },
     };
   });
-  return { space, leases, port: new Bus("bus", bridge, null, context).attach("d", 8), pages, host };
+  world.port = new Bus("bus", bridge, null, context).attach("d", 8);
+  return world;
 }
 
 /** The buffers of a chain as `address+length`, writable ones with a w. */
