@@ -9,7 +9,10 @@ import { API_VERSION, defineDoor, type DoorPlugin, option } from "@iova/core";
 import { drive } from "./drive.ts";
 
 export { drive, driveMachine, type DrivenMachine, type DriveOptions } from "./drive.ts";
+export type { Board } from "./board/board.ts";
+export { QtestConnection } from "./qemu/connection.ts";
 export { QemuError } from "./qemu/lines.ts";
+export { type QemuCommand, QemuProcess } from "./qemu/process.ts";
 
 const options = {
   qemu: option.string("The QEMU program. Default: qemu-system-x86_64 or qemu-system-ppc64, as the platform needs."),

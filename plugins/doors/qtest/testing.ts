@@ -1,10 +1,13 @@
 /**
- * For tests over a real QEMU.
+ * For tests over a real QEMU: tests that are ignored without one, and scenarios that run on our hardware and on QEMU's and
+ * are compared.
  *
  * @module
  */
 
 import { unavailable } from "@iova/libc";
+
+export * from "./compare.ts";
 
 const known = new Map<string, string | null>();
 

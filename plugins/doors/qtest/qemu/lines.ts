@@ -12,6 +12,7 @@ export const MAX_LINE = 1 << 20;
 
 /** What went wrong with the other process. Its message says what was asked and what came. */
 export class QemuError extends Error {
+  /** The name of the type. */
   override name = "QemuError";
 }
 
