@@ -108,9 +108,13 @@ export class Scheduler {
     return new Promise((wake) => void (this.#wake = wake));
   }
 
-  /** Runs work that is due without letting virtual time skip ahead to a timer. */
-  settle(): void {
-    while (this.#count > 0 || this.#timerIsOverdue()) this.step();
+  /** Runs work that is due, `most` pieces of it, without letting virtual time skip ahead to a timer. Whether any is left. */
+  settle(most = Infinity): boolean {
+    while (this.#count > 0 || this.#timerIsOverdue()) {
+      if (most-- > 0) this.step();
+      else return true;
+    }
+    return false;
   }
 
   /**

@@ -7,6 +7,8 @@
 import { Access, BusStatus, type DevicePort, type PieceVisitor } from "@iova/core";
 import type { PrivateCopy } from "./device_words.ts";
 
+const UNTOUCHED: PieceVisitor = { piece: () => {} };
+
 /** Passes pieces of one buffer on as pieces of a longer stream. */
 class Shifted implements PieceVisitor {
   base = 0;
@@ -100,6 +102,13 @@ export class Chain {
       at = 0;
     }
     return BusStatus.OK;
+  }
+
+  /** Asks for every address of the chain and moves nothing: what is not translated yet is asked for at once. */
+  touch(port: DevicePort): void {
+    for (let i = 0; i < this.count; i++) {
+      port.visit(this.hi[i], this.lo[i], this.length[i], i < this.readable ? Access.READ : Access.WRITE, UNTOUCHED);
+    }
   }
 
   /** Lends `length` bytes from byte `at` of the readable stream to `visitor`, which counts from `at`. */

@@ -126,7 +126,7 @@ export class VirtioQueue implements RingAddresses {
   /** Queue `index` with at most `maxSize` entries; `turn` works on it, `retry` does so after a wait. */
   constructor(
     readonly index: number,
-    readonly maxSize: number,
+    public maxSize: number,
     readonly turn: () => void,
     readonly retry: () => void,
   ) {
@@ -177,7 +177,7 @@ export class VirtioDevice {
   readonly #events: EventStream;
   readonly #accessPlatform: boolean;
   readonly #rules: RingRules;
-  readonly #chain: Chain;
+  #chain: Chain;
   /** Where it differs from the specification. */
   readonly manners: Manners;
   #status = 0;
@@ -205,6 +205,12 @@ export class VirtioDevice {
   /** The device puts CPU physical addresses on its bus: ACCESS_PLATFORM is not offered (virtio 1.4 §6). */
   get physicalAddressing(): boolean {
     return !this.#accessPlatform;
+  }
+
+  /** Rings may have up to `size` entries, whatever the model says: their size is between driver and transport. */
+  allowRings(size: number): void {
+    for (const queue of this.queues) queue.maxSize = Math.max(queue.maxSize, size);
+    this.#chain = new Chain(Math.max(this.#rules.tableEntries, ...this.queues.map(({ maxSize }) => maxSize)));
   }
 
   /** The status register. */
@@ -492,6 +498,8 @@ export class VirtioDevice {
         ring.push(chain.id, chain.written);
         this.completed++;
       } else if (outcome === Outcome.PENDING) {
+        // One wait for all of its addresses instead of one for each.
+        chain.touch(this.port);
         ring.unpop();
         return Pop.PENDING;
       } else if (outcome === Outcome.WAIT) {

@@ -64,6 +64,23 @@ export class PackedDeviceQueue extends DeviceRing {
     if (!isAligned(options.addresses)) this.fault = RingFault.MISALIGNED;
   }
 
+  get position(): number {
+    const place = this.#usedAt | this.#usedWrap << WRAP_SHIFT;
+    return (place | place << 16) >>> 0;
+  }
+
+  get slots(): number {
+    return this.#fetchedSlots;
+  }
+
+  begin(position: number): void {
+    // Whoever knows nothing of the upper half leaves it empty. Chains that were in flight are taken again.
+    const place = (position >>> 16) || position & 0xffff;
+    this.#availAt = this.#usedAt = place & ((1 << WRAP_SHIFT) - 1);
+    this.#availWrap = this.#usedWrap = place >>> WRAP_SHIFT;
+    if (this.#availAt >= this.size) this.break(RingFault.HEAD);
+  }
+
   protected bind(views: readonly LeaseView[]): void {
     this.#desc.bind(views[0]);
     this.#driver.bind(views[1]);

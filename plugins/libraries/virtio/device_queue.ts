@@ -70,6 +70,15 @@ export interface DeviceQueue {
   readonly fault: RingFault;
   /** Chains pushed and not yet published. */
   readonly unpublished: number;
+  /**
+   * Where it is, in vhost's words: for a split ring the index of the next chain to take, for a packed one its place and lap
+   * (bits 0 to 14 and 15), and the same of the next place to use above them. Chains in flight count as not yet taken.
+   */
+  readonly position: number;
+  /** Descriptors of the chain that was popped last, as a packed ring counts them; 1 for a split ring. */
+  readonly slots: number;
+  /** Goes on where another device has left a ring, instead of at its beginning. Called before anything else. */
+  begin(position: number): void;
   /** Takes the next chain into `chain`. */
   pop(chain: Chain): Pop;
   /** Puts the chain that was popped last back: the next {@linkcode DeviceQueue.pop} finds it again. */

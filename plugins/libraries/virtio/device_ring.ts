@@ -86,6 +86,12 @@ export abstract class DeviceRing implements DeviceQueue {
   protected abstract ask(wanted: boolean): boolean;
   /** Undoes the last {@linkcode DeviceRing.advance}. */
   protected abstract retreat(): void;
+  /** See {@linkcode DeviceQueue.position}. */
+  abstract readonly position: number;
+  /** See {@linkcode DeviceQueue.slots}. */
+  abstract readonly slots: number;
+  /** See {@linkcode DeviceQueue.begin}. */
+  abstract begin(position: number): void;
 
   get unpublished(): number {
     return this.done.count;

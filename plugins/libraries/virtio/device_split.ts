@@ -55,6 +55,8 @@ export class SplitDeviceQueue extends DeviceRing {
   /** The available index as it was read last. */
   #availIdx = 0;
   #usedIdx = 0;
+  // A device that goes on for another one reads once what that one has written last.
+  #usedKnown = true;
   #signalled = 0;
   #signalledValid = false;
 
@@ -66,10 +68,26 @@ export class SplitDeviceQueue extends DeviceRing {
     if (!isAligned(options.addresses)) this.fault = RingFault.MISALIGNED;
   }
 
+  get position(): number {
+    return (this.#lastAvail - this.inFlight) & 0xffff;
+  }
+
+  get slots(): number {
+    return 1;
+  }
+
+  begin(position: number): void {
+    this.#lastAvail = this.#availIdx = position & 0xffff;
+    this.#usedKnown = false;
+  }
+
   protected bind(views: readonly LeaseView[]): void {
     this.#desc.bind(views[0]);
     this.#avail.bind(views[1]);
     this.#used.bind(views[2]);
+    if (this.#usedKnown) return;
+    this.#usedKnown = true;
+    this.#usedIdx = this.#used.u16(VirtqUsed.at.idx);
   }
 
   protected fetch(chain: Chain): Pop {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { DriverContext } from "@iova/core";
+import type { DriverContext, GuestPort } from "@iova/core";
 import { pciGuest } from "@iova/pci";
 import { mmioSlot, VirtioMmioTransport } from "./driver_mmio.ts";
 import { VirtioPciTransport } from "./driver_pci.ts";
@@ -18,6 +18,13 @@ export interface DriverTransportOptions {
   readonly driverInterface?: "modern" | "legacy";
 }
 
+const offers = new WeakMap<GuestPort, (requester: number) => DriverTransport>();
+
+/** Makes the devices of a guest's reachable by a transport of its own; `make` gives the one of a requester id. */
+export function offerTransport(guest: GuestPort, make: (requester: number) => DriverTransport): void {
+  offers.set(guest, make);
+}
+
 /**
  * The transport of the device that `context` names. Its registers can be reached and it is let onto its bus; nothing has
  * been written to the device yet.
@@ -28,6 +35,8 @@ export function driverTransport(
   context: Pick<DriverContext, "guest" | "requester">,
   { driverInterface = "modern" }: DriverTransportOptions = {},
 ): DriverTransport {
+  const own = offers.get(context.guest);
+  if (own !== undefined) return own(context.requester);
   const slot = mmioSlot(context.guest, context.requester);
   if (slot !== undefined) return new VirtioMmioTransport(context.guest, slot);
   const fn = pciGuest(context.guest).function(context.requester);

@@ -1,0 +1,128 @@
+/**
+ * The command: a worker serves, waiting in the kernel, while this thread hears signals, prints and writes traces.
+ *
+ * @module
+ */
+
+import { type DoorContext, InputError, type InputProblem, type LoadOptions, type MachineEvent } from "@iova/core";
+import { signalEvent, unavailable } from "@iova/libc";
+
+/** What is chosen on the command line. */
+export interface ServeOptions {
+  readonly device: string;
+  readonly socket: string;
+  readonly pollUs: number;
+  readonly once: boolean;
+  readonly sealed: boolean;
+}
+
+/** What the worker is told to do. */
+export interface ServeJob {
+  readonly manifest: string;
+  readonly load: Omit<LoadOptions, "listen" | "progress">;
+  readonly options: ServeOptions;
+  /** Whether events are wanted. */
+  readonly trace: boolean;
+  /** Requests of this thread, by {@linkcode Control}. */
+  readonly control: SharedArrayBuffer;
+}
+
+/** Words that this thread sets and the worker looks at after each turn. */
+export const Control = { STOP: 0, STATISTICS: 1 } as const;
+
+/** What the worker says. */
+export type ServeNews =
+  | { readonly type: "ready"; readonly wakeup: number }
+  | { readonly type: "log"; readonly text: string }
+  | { readonly type: "event"; readonly event: MachineEvent }
+  | { readonly type: "statistics"; readonly values: Record<string, number> }
+  | { readonly type: "input"; readonly problem: InputProblem }
+  | { readonly type: "failure"; readonly message: string }
+  | { readonly type: "ended" };
+
+const WORDS = 2;
+
+/** Serves until a signal, or until the first connection has ended. @returns the exit code. */
+export async function serve(context: DoorContext, options: ServeOptions): Promise<number> {
+  const reason = unavailable();
+  if (reason !== null) {
+    throw new InputError({
+      file: "serve",
+      found: `no way to the C library: ${reason}`,
+      expected: "Linux and --allow-ffi",
+    });
+  }
+  const { listen, progress: _, ...load } = context.load;
+  const control = new SharedArrayBuffer(4 * WORDS);
+  const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
+  const job: ServeJob = { manifest: context.names[0], load, options, trace: listen !== undefined, control };
+  const station = new Station(context, new Int32Array(control));
+  try {
+    return await new Promise<number>((done, fail) => {
+      worker.onmessage = ({ data }: MessageEvent<ServeNews>) => {
+        try {
+          if (data.type === "event") listen?.(data.event);
+          else if (station.hear(data)) done(0);
+        } catch (error) {
+          fail(error);
+        }
+      };
+      worker.onerror = (event) => fail(new Error(event.message));
+      worker.postMessage(job);
+    });
+  } finally {
+    station.close();
+    worker.terminate();
+  }
+}
+
+/** What this thread does with what it hears, from the worker and from outside. */
+class Station {
+  #wakeup = -1;
+  readonly #stop = () => this.#request(Control.STOP);
+  readonly #statistics = () => this.#request(Control.STATISTICS);
+
+  constructor(readonly context: DoorContext, readonly control: Int32Array) {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, this.#stop);
+    Deno.addSignalListener("SIGUSR1", this.#statistics);
+  }
+
+  /** True when the worker has ended. */
+  hear(news: ServeNews): boolean {
+    switch (news.type) {
+      case "ready":
+        this.#wakeup = news.wakeup;
+        // What was asked for before there was anybody to wake.
+        if (this.control.some((word) => word !== 0)) signalEvent(news.wakeup);
+        return false;
+      case "log":
+        if (!this.context.quiet) console.error(`serve: ${news.text}`);
+        return false;
+      case "statistics":
+        this.#print(news.values);
+        return false;
+      case "input":
+        throw new InputError(news.problem);
+      case "failure":
+        throw new Error(news.message);
+      default:
+        return news.type === "ended";
+    }
+  }
+
+  close(): void {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.removeSignalListener(signal, this.#stop);
+    Deno.removeSignalListener("SIGUSR1", this.#statistics);
+  }
+
+  #request(word: number): void {
+    Atomics.store(this.control, word, 1);
+    if (this.#wakeup >= 0) signalEvent(this.#wakeup);
+  }
+
+  #print(values: Record<string, number>): void {
+    if (this.context.json) return console.log(JSON.stringify(values));
+    const width = Math.max(...Object.keys(values).map((name) => name.length));
+    for (const [name, value] of Object.entries(values)) console.error(`  ${name.padEnd(width)}  ${value}`);
+  }
+}
