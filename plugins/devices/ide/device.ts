@@ -55,8 +55,6 @@ export interface IdeOptions {
   readonly warn: (id: string, message: string) => void;
 }
 
-/** A driver that errs for ever is quoted this often. */
-const MOST_WARNINGS = 64;
 /** QEMU's subsystem, which software written for its machines knows. */
 const SUBSYSTEM = { subsystemVendor: 0x1af4, subsystem: 0x1100 } as const;
 
@@ -73,7 +71,6 @@ export class IdeController {
   errors = 0;
   readonly #options: IdeOptions;
   readonly #behaviour: Personality;
-  #warnings = 0;
 
   /**
    * Plugs a controller in.
@@ -162,7 +159,7 @@ export class IdeController {
       burst,
       burstTime,
       refused: (status) => this.#refused(status),
-      warn: (id, message) => this.#warn(id, message),
+      warn: this.#options.warn,
       interrupt: (asserted) => interrupts.drive(CHANNELS[index].irq, asserted),
       decodes: () => this.#decodes(index),
       drive: (place, bus, file) => makeDrive(drives[2 * index + place] ?? null, bus, file),
@@ -214,10 +211,6 @@ export class IdeController {
     if (failed) this.errors++;
     const { events, id } = this.#options;
     if (events.listening) events.emit({ type: "request", device: id, drive: place, command, address, bytes, failed });
-  }
-
-  #warn(id: string, message: string): void {
-    if (this.#warnings++ < MOST_WARNINGS) this.#options.warn(id, message);
   }
 }
 

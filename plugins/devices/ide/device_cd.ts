@@ -204,7 +204,7 @@ export class CdRom extends Drive implements DmaRequest {
     if (length === 0) return this.good();
     this.length = length;
     this.#sent = 0;
-    if (!this.#dma) return this.#sendBlock();
+    if (!this.#dma) return this.#hasLimit() ? this.#sendBlock() : this.abort();
     this.#reason(mask.io);
     this.status = Status.mask.drdy | Status.mask.dsc | Status.mask.drq;
     this.bus.arm(this);
@@ -231,11 +231,17 @@ export class CdRom extends Drive implements DmaRequest {
     this.bus.interrupt();
   };
 
-  /** The host's limit of bytes for one block: even, unless the rest fits. 0 is as much as there can be. */
+  /** Whether the host takes any bytes at all; a limit of 0 is an error of ATA's, not of the packet's (ACS-3 §7.17.6). */
+  #hasLimit(): boolean {
+    const { current } = this.file;
+    return (current[at.lbaHigh] | current[at.lbaMid]) !== 0;
+  }
+
+  /** The host's limit of bytes for one block: even, unless the rest fits. */
   #limit(left: number): number {
     const { current } = this.file;
     const limit = current[at.lbaHigh] << 8 | current[at.lbaMid];
-    if (limit === 0 || limit >= MOST_BYTES) return MOST_BYTES;
+    if (limit >= MOST_BYTES) return MOST_BYTES;
     return left > limit ? Math.max(limit & ~1, 2) : limit;
   }
 

@@ -52,6 +52,7 @@ export class Disk extends Drive {
   protected readonly resetStatus: number = Status.mask.drdy | Status.mask.dsc;
   readonly #request: DiskRequest;
   #identified = false;
+  #writeCache = true;
   #blockSectors = 1;
   /** Sectors written by the data that is asked for now. */
   #asked = 0;
@@ -90,6 +91,7 @@ export class Disk extends Drive {
   /** See {@linkcode Drive.powerOn}. */
   override powerOn(): void {
     this.geometry = this.options.geometry ?? defaultGeometry(this.capacity);
+    this.#writeCache = true;
     this.block = this.#freshBlock();
     this.#identified = false;
     super.powerOn();
@@ -97,7 +99,9 @@ export class Disk extends Drive {
 
   #freshBlock(): Uint8Array<ArrayBuffer> {
     const geometry = this.options.geometry ?? defaultGeometry(this.capacity);
-    return diskBlock(this.options, geometry, this.capacity, this.bus.behaviour.trimLimit as number);
+    const block = diskBlock(this.options, geometry, this.capacity, this.bus.behaviour.trimLimit as number);
+    putWriteCache(block, this.#writeCache);
+    return block;
   }
 
   /** IDENTIFY DEVICE. */
@@ -187,6 +191,7 @@ export class Disk extends Drive {
 
   /** SET FEATURES: write cache on or off; what it holds is written first. */
   setWriteCache(on: boolean): void {
+    this.#writeCache = on;
     putWriteCache(this.block, on);
     if (on) this.done();
     else this.flush();

@@ -1,7 +1,7 @@
 /** An IDE controller on a PCI bus, driven by its ports as in the notation of a register script. */
 
 import { RamBackend } from "@iova/block";
-import type { BusStatus, Transaction, Translation, Width } from "@iova/core";
+import { Access, BusStatus, type Transaction, type Translation, type TranslatorHost, type Width } from "@iova/core";
 import { type PciWorld, pciWorld } from "@iova/pci/testing";
 import {
   type DriveOptions,
@@ -69,7 +69,33 @@ export interface IdeWorldOptions {
   translate?: (tx: Transaction, out: Translation) => BusStatus;
 }
 
+/** Pages of bus addresses, by number; 0 stands for none, and a page can be pending for a while. */
+export class PageTable {
+  readonly pages = new Map<number, number>();
+  readonly pending = new Set<number>();
+  /** Accesses refused, as bus addresses. */
+  readonly faults: number[] = [];
+
+  constructor(pages: Record<number, number> = {}) {
+    for (const [bus, phys] of Object.entries(pages)) this.pages.set(Number(bus) >>> 12, phys >>> 12);
+  }
+
+  readonly translate = (tx: Transaction, out: Translation): BusStatus => {
+    const page = tx.lo >>> 12;
+    if (this.pending.has(page)) return BusStatus.PENDING;
+    const frame = tx.hi === 0 ? this.pages.get(page) : undefined;
+    if (frame === undefined) {
+      this.faults.push(tx.lo >>> 0);
+      return BusStatus.COMPLETER_ABORT;
+    }
+    out.set(0, frame << 12, 12, Access.READ | Access.WRITE);
+    return BusStatus.OK;
+  };
+}
+
 export interface IdeWorld extends PciWorld {
+  /** The translator's host, with `translate`. */
+  host: TranslatorHost;
   ide: IdeController;
   disk: RamBackend;
   /** Byte out, dword out, word out, in; everything that is due has happened afterwards. */
@@ -102,9 +128,13 @@ export function ideWorld(options: IdeWorldOptions = {}): IdeWorld {
   const world = pciWorld(options.memory ?? 0x40_0000);
   const { io, interrupts, scheduler, events, guest, root, context } = world;
   const disk = testDisk();
+  let host: TranslatorHost | null = null;
   if (options.translate !== undefined) {
     const translate = options.translate;
-    root.bridge.translate(context, () => ({ name: "test", translate }));
+    root.bridge.translate(context, (made) => {
+      host = made;
+      return { name: "test", translate };
+    });
   }
   const ideOptions: IdeOptions = {
     id: "ide0",
@@ -118,7 +148,10 @@ export function ideWorld(options: IdeWorldOptions = {}): IdeWorld {
     ...(options.faultPolicy !== undefined && { faultPolicy: options.faultPolicy }),
     burst: options.burst ?? 65536,
     burstTime: options.burstTime ?? 0,
-    warn: (id, message) => void world.warnings.push(`${id}: ${message}`),
+    warn(id, message) {
+      const warning = `${id}: ${message}`;
+      if (!world.warnings.includes(warning)) world.warnings.push(warning);
+    },
   };
   let rises = 0;
   const { drive } = interrupts;
@@ -144,6 +177,7 @@ export function ideWorld(options: IdeWorldOptions = {}): IdeWorld {
   const tf = (base = 0x1f0) => [2, 3, 4, 5, 6].map((register) => hex(i(base + register))).join(" ");
   return {
     ...world,
+    host: host!,
     ide,
     disk,
     o,
