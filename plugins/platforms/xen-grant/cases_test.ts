@@ -1,7 +1,16 @@
 // Cases 1 to 4, 7 to 9 and 14 of Xen's fact sheet, and the grants' part of the DMA API's case C2: real bytes.
 
-import { assert, assertEquals } from "@std/assert";
-import { Access, BusStatus, Direction, DMA_MAPPING_ERROR, dmaBitMask, Errno } from "@iova/core";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import {
+  Access,
+  BusStatus,
+  Direction,
+  DMA_MAPPING_ERROR,
+  dmaBitMask,
+  Errno,
+  InputError,
+  loadMachine,
+} from "@iova/core";
 import { GntTabOp, MapGrantRef, MapRequest, UnmapRequest } from "@iova/xen";
 import { GrantWorld } from "./testdata/world.ts";
 
@@ -190,4 +199,16 @@ Deno.test("the guest can call the hypervisor as it likes; what it maps of its ow
   };
   assertEquals(guest.hypercall(20, registers as never), 0);
   assertEquals(MapGrantRef.decode(guest.memory.bytes(args, 32)).status, 0xffff);
+});
+
+Deno.test("a flaw that is none is told with the nearest that is, and a guest lives with all of them", async () => {
+  const machine = (flaws: string) => ({
+    memory: "16MiB",
+    platform: { use: "xen-grant", with: { flaws } },
+    devices: [{ id: "disk0", use: "virtio-blk", with: { ram: "1MiB" } }],
+    workload: [{ use: "blk-io", device: "disk0", with: { pattern: "randread", count: 16 } }],
+  });
+  const error = await assertRejects(() => loadMachine(machine("XSA-218, XSA-223")), InputError);
+  assertMatch(error.message, /"XSA-223".*advisories such as XSA-218, or all; did you mean "XSA-22\d"/);
+  assertEquals((await (await loadMachine(machine("all"))).run()).verified, true);
 });

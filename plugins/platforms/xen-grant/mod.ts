@@ -6,6 +6,7 @@
  */
 
 import { API_VERSION, definePlatform, InputError, option, type PlatformPlugin } from "@iova/core";
+import { readFlaws } from "@iova/xen";
 import { type Frontend, frontendOf, GrantDmaOps, PersistentGrantDmaOps } from "./guest.ts";
 import { GrantBackend, XenMachine } from "./hardware.ts";
 
@@ -39,6 +40,10 @@ const options = {
     min: 1,
     max: 1048576,
   }),
+  flaws: option.string(
+    "Published mistakes that the hypervisor makes again, such as `XSA-218, XSA-224`; `all` for every one.",
+    { default: "" },
+  ),
   idle: option.duration("After how long `persistent` lets go of a page that nobody uses.", { default: 60e9 }),
   persistentPages: option.integer("Pages that the guest grants for good for each device under `persistent`.", {
     default: 512,
@@ -60,7 +65,7 @@ const xenGrant: PlatformPlugin = definePlatform({
       const found = `domain ${given.guestDomain} for guest and backend`;
       throw new InputError({ file, path: `${path}.with.backendDomain`, found, expected: "two domains" });
     }
-    const machine = new XenMachine(services, given);
+    const machine = new XenMachine(services, { ...given, flaws: readFlaws(given.flaws, services.where) });
     const closing: PersistentGrantDmaOps[] = [];
     const backends: GrantBackend[] = [];
     let frontend: Frontend | null = null;

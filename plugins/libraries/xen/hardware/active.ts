@@ -9,6 +9,8 @@
 export const Pin = { HOST_WRITE: 1, HOST_READ: 1 << 8, DEVICE_WRITE: 1 << 16, DEVICE_READ: 1 << 24 } as const;
 /** The counters of writers. */
 export const WRITE_PINS = 0x00ff_00ff;
+/** The counters of CPU mappings and of copies. */
+export const HOST_PINS = 0x0000_ffff;
 
 /** Entries by reference. `pin[ref]` is 0 when nothing uses it, and then the other columns mean nothing. */
 export class ActiveEntries {

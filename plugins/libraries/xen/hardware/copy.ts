@@ -6,9 +6,10 @@
 
 import { copyBytes } from "@iova/core";
 import { DomId, GntCopy, GntStatus, Gtf, XEN_PAGE_SIZE } from "../layout.ts";
-import { Pin, WRITE_PINS } from "./active.ts";
+import { HOST_PINS, Pin, WRITE_PINS } from "./active.ts";
 import type { Domain } from "./domain.ts";
 import { Claim, setStatus } from "./entry_status.ts";
+import { Flaw } from "./flaws.ts";
 import { NoFrame, wholePage } from "./frames.ts";
 import type { Hypervisor } from "./hypervisor.ts";
 import { lostRace } from "./map.ts";
@@ -116,9 +117,18 @@ function claimFrame(hv: Hypervisor, caller: Domain, side: CopySide): GntStatus {
 
 /** Gives up the pin of one side. */
 export function releaseSide(hv: Hypervisor, side: CopySide, write: boolean): void {
-  if (side.pinnedIn === null) return;
-  unpinRef(hv, side.pinnedIn, side.pinnedRef, write);
+  const { pinnedIn, pinnedRef } = side;
+  if (pinnedIn === null) return;
   side.pinnedIn = null;
+  if (hv.has(Flaw["XSA-236"])) {
+    hv.unreferenced = { table: pinnedIn.table, ref: pinnedRef };
+    hv.yieldAt(YieldPoint.COPY_RELEASING);
+    hv.unreferenced = null;
+    unpinRef(hv, pinnedIn, pinnedRef, write);
+  } else {
+    unpinRef(hv, pinnedIn, pinnedRef, write);
+    hv.yieldAt(YieldPoint.COPY_RELEASING);
+  }
 }
 
 const claim = new Claim();
@@ -137,6 +147,7 @@ function pinRef(
 ): GntStatus {
   const { active, entries } = granter.table;
   if (ref >= entries) return GntStatus.BAD_GNTREF;
+  if (hv.isLocked(granter.table)) return GntStatus.EAGAIN;
   const before = active.pin[ref];
   const more = write ? Pin.HOST_WRITE : Pin.HOST_READ;
   if (before !== 0 && (active.domid[ref] !== domid || active.isFull(ref, more))) return GntStatus.GENERAL_ERROR;
@@ -146,7 +157,8 @@ function pinRef(
   }
   // The frame is that of the first pin, whatever the entry says by now (XSA-500).
   active.pin[ref] = (before + more) | 0;
-  side.mfn = active.mfn[ref];
+  const renamed = before !== 0 && hv.has(Flaw["XSA-500"]);
+  side.mfn = renamed ? hv.frames.resolve(granter.id, granter.table.frameOf(ref)) : active.mfn[ref];
   side.start = active.start[ref];
   side.length = active.length[ref];
   side.pinnedIn = granter;
@@ -218,8 +230,12 @@ function follow(hv: Hypervisor, granter: Domain, domid: number, ref: number, wri
   const status = pinRef(hv, other, granter.id, transRef, write, false, target);
   if (status !== GntStatus.OKAY) return status;
   const { active } = table;
-  if (ref >= table.entries || active.pin[ref] !== 0) {
+  if (ref >= table.entries || (active.pin[ref] !== 0 && !hv.has(Flaw["XSA-226"]))) {
     // Somebody pinned the reference, or changed the table, while it was unlocked: two frames must not be mixed (XSA-226).
+    // Giving the other one up takes that table's lock, and so must not keep this one's (XSA-411).
+    if (hv.has(Flaw["XSA-411"])) hv.locked = table;
+    hv.yieldAt(YieldPoint.TRANSITIVE_RELEASING);
+    hv.locked = null;
     unpinRef(hv, other, transRef, write);
     return GntStatus.EAGAIN;
   }
@@ -238,7 +254,8 @@ function follow(hv: Hypervisor, granter: Domain, domid: number, ref: number, wri
 function unpinRef(hv: Hypervisor, { table }: Domain, ref: number, write: boolean): void {
   const { active } = table;
   active.pin[ref] = (active.pin[ref] - (write ? Pin.HOST_WRITE : Pin.HOST_READ)) | 0;
-  table.reduceStatus(ref);
+  if (hv.has(Flaw["XSA-230"])) table.reduceStatus(ref, HOST_PINS);
+  else table.reduceStatus(ref);
   const transDomid = active.transDomid[ref];
   if (active.pin[ref] !== 0 || transDomid === NONE) return;
   active.transDomid[ref] = NONE;

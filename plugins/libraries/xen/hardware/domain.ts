@@ -7,6 +7,7 @@
 import { FrameMap } from "./frame_map.ts";
 import { Maptrack } from "./maptrack.ts";
 import { GrantTable } from "./table.ts";
+import type { TablePage } from "./table_page.ts";
 
 /** How a domain comes to be. */
 export interface DomainSpec {
@@ -42,11 +43,11 @@ export class Domain {
   crashed: string | null = null;
 
   /** Made by `Hypervisor.createDomain`. */
-  constructor(spec: DomainSpec) {
+  constructor(spec: DomainSpec, freePages: TablePage[]) {
     this.id = spec.id;
     this.kind = spec.kind;
     this.arch = spec.arch ?? "x86";
-    this.table = new GrantTable(spec.maxGrantFrames ?? 64);
+    this.table = new GrantTable(spec.maxGrantFrames ?? 64, freePages);
     this.maptrack = new Maptrack(spec.maxMaptrackFrames ?? 1024);
   }
 }

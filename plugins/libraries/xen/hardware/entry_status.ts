@@ -5,13 +5,16 @@
  * @module
  */
 
-import { GntStatus, Gtf } from "../layout.ts";
+import { GntStatus, Gtf, STATUS_PER_FRAME } from "../layout.ts";
+import { Flaw } from "./flaws.ts";
 import type { Hypervisor } from "./hypervisor.ts";
 import { YieldPoint } from "./schedule.ts";
 import type { GrantTable } from "./table.ts";
 
 /** Compare-exchanges before an entry counts as unstable (XSA-295). */
 const ATTEMPTS = 5;
+/** As many as a model can make that is to come back. */
+const UNBOUNDED = 2 ** 20;
 const TYPE = Gtf.TYPE_MASK | Gtf.SUB_PAGE;
 
 /** What is to be claimed. A record that its user keeps and reuses; it is read once, so that a schedule may use it too. */
@@ -37,7 +40,8 @@ function setStatus1(hv: Hypervisor, table: GrantTable, { ref, domid, write }: Cl
   const at = table.at(ref);
   const bits = Gtf.READING | (write ? Gtf.WRITING : 0);
   let header = words[at];
-  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+  const attempts = hv.has(Flaw["XSA-295"]) ? UNBOUNDED : ATTEMPTS;
+  for (let attempt = 0; attempt < attempts; attempt++) {
     if ((header & TYPE) !== Gtf.PERMIT_ACCESS || header >>> 16 !== domid) return GntStatus.GENERAL_ERROR;
     if (write && (header & Gtf.READONLY) !== 0) return GntStatus.GENERAL_ERROR;
     hv.yieldAt(YieldPoint.ENTRY_EXCHANGE);
@@ -55,10 +59,12 @@ function setStatus2(hv: Hypervisor, table: GrantTable, { ref, domid, write, copy
   const words = table.words(ref);
   const at = table.at(ref);
   if (!permits(words[at], pinned, copy, domid, write)) return GntStatus.GENERAL_ERROR;
+  const page = table.statusPage(ref);
   hv.yieldAt(YieldPoint.ENTRY_EXCHANGE);
-  table.orStatus(ref, Gtf.READING | (write ? Gtf.WRITING : 0));
+  // The table is as it was: nobody changes its version meanwhile, unless XSA-501 is at work.
+  page.halves[ref & (STATUS_PER_FRAME - 1)] |= Gtf.READING | (write ? Gtf.WRITING : 0);
   if (permits(words[at], pinned, copy, domid, write)) return GntStatus.OKAY;
-  table.reduceStatus(ref);
+  if (table.version === 2) table.reduceStatus(ref);
   return GntStatus.GENERAL_ERROR;
 }
 

@@ -22,6 +22,13 @@ export interface MachineFrames {
   address(mfn: number): PhysAddr;
   /** Moves a frame to another domain. Absent: frames cannot be moved. */
   give?(mfn: number, from: number, to: number): boolean;
+  /**
+   * Finds domain `to` a frame at or below `last` that takes the place of `mfn`, which stays as it is. The new frame, or
+   * −1. Absent: there is none.
+   */
+  replace?(mfn: number, to: number, last: number): number;
+  /** Takes a frame from whoever has it. Absent: frames cannot be taken. */
+  dispose?(mfn: number): void;
 }
 
 /** All RAM belongs to one domain, and machine frame = guest frame: an auto-translated guest seen from inside. */

@@ -26,6 +26,7 @@ import {
 import { CopyRequest, setCopyFlags } from "./copy.ts";
 import { XEN_COSTS } from "./costs.ts";
 import type { Domain } from "./domain.ts";
+import { Flaw } from "./flaws.ts";
 import type { Hypervisor } from "./hypervisor.ts";
 import { MapRequest } from "./map.ts";
 import { addressIn, read64, readFrame, window, write64 } from "./operands.ts";
@@ -75,7 +76,7 @@ export class GrantCalls {
       run: (view, at, count) => this.#unmap(view, at, count),
     };
     calls[GntTabOp.UNMAP_AND_REPLACE] = each(UnmapAndReplace.size, (view, at) => this.#replace(view, at));
-    calls[GntTabOp.COPY] = each(Copy.size, (view, at) => this.#copyOne(view, at));
+    calls[GntTabOp.COPY] = { size: Copy.size, run: (view, at, count) => this.#copies(view, at, count) };
     calls[GntTabOp.TRANSFER] = each(Transfer.size, (view, at) => this.#transferOne(view, at));
     calls[GntTabOp.SWAP_GRANT_REF] = each(SwapGrantRef.size, (view, at) => this.#swap(view, at));
     calls[GntTabOp.SETUP_TABLE] = { size: SetupTable.size, count: 1, run: (view, at) => this.#setup(view, at) };
@@ -129,7 +130,7 @@ export class GrantCalls {
       for (let i = 0; i < batch; i++) this.#clearOne(view, at + (done + i) * size, this.#unmaps[i]);
       flush(this.#hv);
       this.#spend(XEN_COSTS.unmap * batch + (this.#caller.kind === "pv" ? XEN_COSTS.flush : 0));
-      for (let i = 0; i < batch; i++) finishUnmap(this.#caller, this.#unmaps[i]);
+      for (let i = 0; i < batch; i++) finishUnmap(this.#hv, this.#caller, this.#unmaps[i]);
     }
     return 0;
   }
@@ -172,7 +173,13 @@ export class GrantCalls {
     hostMappings.set(to, mfn);
   }
 
-  #copyOne(view: DataView, at: number): void {
+  #copies(view: DataView, at: number, count: number): number {
+    for (let i = 0; i < count; i++) if (!this.#copyOne(view, at + i * Copy.size)) break;
+    return 0;
+  }
+
+  /** False when the batch ends here as if it were done (XSA-318). */
+  #copyOne(view: DataView, at: number): boolean {
     const op = this.#copy;
     const { at: field } = Copy;
     setCopyFlags(op, view.getUint16(at + field.flags, true));
@@ -186,7 +193,9 @@ export class GrantCalls {
     op.length = view.getUint16(at + field.len, true);
     this.#spend(XEN_COSTS.copy + op.length * XEN_COSTS.copyByte);
     this.#hv.copy(this.#caller, op);
+    if (op.status === GntStatus.EAGAIN && this.#hv.has(Flaw["XSA-318"])) return false;
     view.setInt16(at + field.status, op.status, true);
+    return true;
   }
 
   #transferOne(view: DataView, at: number): void {
@@ -243,7 +252,7 @@ export class GrantCalls {
     const frames = view.getUint32(at + nr_frames, true);
     let result: GntStatus = GntStatus.OKAY;
     if (domain === null) result = GntStatus.BAD_DOMAIN;
-    else if (frames > domain.table.statusFrames) result = GntStatus.GENERAL_ERROR;
+    else if (frames > domain.table.statusFrames && !this.#hv.has(Flaw["XSA-382"])) result = GntStatus.GENERAL_ERROR;
     else {
       const listed = this.#list(read64(view, at + frame_list), frames, (i) => domain.table.placeOfStatus(i));
       if (!listed) return -XenErrno.EFAULT;

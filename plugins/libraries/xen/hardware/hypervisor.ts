@@ -8,8 +8,11 @@ import type { AddressSpace, MachineServices } from "@iova/core";
 import { copyGrant, type CopyRequest } from "./copy.ts";
 import { Domain, type DomainSpec } from "./domain.ts";
 import type { MachineFrames } from "./frames.ts";
+import { flawBits, type FlawName } from "./flaws.ts";
 import { mapGrant, type MapRequest } from "./map.ts";
 import type { Schedule, YieldPoint } from "./schedule.ts";
+import type { GrantTable } from "./table.ts";
+import type { TablePage } from "./table_page.ts";
 import { releaseMappings, unmapGrant, type UnmapRequest } from "./unmap.ts";
 
 /** What the hypervisor counts. */
@@ -40,6 +43,8 @@ export interface HypervisorSpec {
   readonly allowTransitive?: boolean;
   /** Whether pages may be transferred. Default true. */
   readonly allowTransfer?: boolean;
+  /** Mistakes to make: {@linkcode Flaw}. Default: none. */
+  readonly flaws?: readonly FlawName[];
 }
 
 /** See the module's text. */
@@ -54,6 +59,20 @@ export class Hypervisor {
   readonly allowTransitive: boolean;
   /** See {@linkcode HypervisorSpec.allowTransfer}. */
   readonly allowTransfer: boolean;
+  /** Bits of {@linkcode Flaw}. */
+  readonly flaws: number;
+  /** Pages that were a table's once and wait to be one's again. */
+  readonly freePages: TablePage[] = [];
+  /** A table that stays locked over a yield point; null for none (XSA-411). */
+  locked: GrantTable | null = null;
+  /** How often somebody would have waited for ever for a lock. */
+  deadlocks = 0;
+  /** A yield point at which no lock is held although one should be (XSA-384, XSA-486). */
+  unlocked = false;
+  /** A page with a reference that keeps it from being freed; null for none. */
+  heldPage: TablePage | null = null;
+  /** A reference whose page has been given up while its pin is still there (XSA-236); null for none. */
+  unreferenced: { readonly table: GrantTable; readonly ref: number } | null = null;
   /** What has been done so far. */
   readonly counters: XenCounters = { maps: 0, unmaps: 0, copies: 0, flushes: 0, guestCalls: 0, exchangedPages: 0 };
   /** What happens at yield points; null for nothing. */
@@ -73,12 +92,13 @@ export class Hypervisor {
     this.maxVersion = spec.maxVersion ?? 2;
     this.allowTransitive = spec.allowTransitive ?? true;
     this.allowTransfer = spec.allowTransfer ?? true;
+    this.flaws = flawBits(spec.flaws ?? []);
   }
 
   /** Builds a domain. @throws {RangeError} when its id is taken. */
   createDomain(spec: DomainSpec): Domain {
     if (this.#domains.has(spec.id)) throw new RangeError(`domain ${spec.id} exists`);
-    const domain = new Domain(spec);
+    const domain = new Domain(spec, this.freePages);
     this.#domains.set(spec.id, domain);
     return domain;
   }
@@ -101,6 +121,31 @@ export class Hypervisor {
   /** Whether the security policy lets `mapper` use grants of `granter`. */
   permits(mapper: number, granter: number): boolean {
     return this.policy === null || this.policy(mapper, granter);
+  }
+
+  /** Whether a mistake is to be made: one of {@linkcode Flaw}. */
+  has(flaw: number): boolean {
+    return (this.flaws & flaw) !== 0;
+  }
+
+  /** Whether a table is locked by somebody who waits for one of ours: then neither ever goes on. */
+  isLocked(table: GrantTable): boolean {
+    if (this.locked !== table) return false;
+    this.deadlocks++;
+    return true;
+  }
+
+  /** Whether somebody uses a machine frame through a grant: it must stay where it is. Goes through every table. */
+  isReferenced(mfn: number): boolean {
+    for (const { table } of this.#domains.values()) {
+      const { active, entries } = table;
+      for (let ref = 0; ref < entries; ref++) {
+        if (active.pin[ref] === 0 || active.mfn[ref] !== mfn) continue;
+        const { unreferenced } = this;
+        if (unreferenced === null || unreferenced.table !== table || unreferenced.ref !== ref) return true;
+      }
+    }
+    return false;
   }
 
   /** Lets others act, if a schedule says so. */

@@ -105,6 +105,18 @@ export class MachineMap implements MachineFrames, RegisterBlock {
     return true;
   }
 
+  /** See {@linkcode MachineFrames.replace}. */
+  replace(_mfn: number, to: number, last: number): number {
+    const low = this.findRun(0, last);
+    if (low >= 0) this.assign(low, to, Infinity);
+    return low;
+  }
+
+  /** See {@linkcode MachineFrames.dispose}. */
+  dispose(mfn: number): void {
+    this.release(mfn);
+  }
+
   /** The m2p array: all ones for a frame that nobody sees. */
   read(offset: number, width: Width): number {
     const pfn = this.pfnOf(Math.floor(offset / 8));

@@ -8,6 +8,7 @@ import { GntMap, GntStatus, INVALID_HANDLE, XEN_PAGE_SIZE } from "../layout.ts";
 import { Pin, WRITE_PINS } from "./active.ts";
 import type { Domain } from "./domain.ts";
 import { Claim, setStatus } from "./entry_status.ts";
+import { Flaw } from "./flaws.ts";
 import { NoFrame } from "./frames.ts";
 import type { Hypervisor } from "./hypervisor.ts";
 import { YieldPoint } from "./schedule.ts";
@@ -33,6 +34,8 @@ export class MapRequest {
 
 const TRANSLATED_REFUSES = GntMap.DEVICE_MAP | GntMap.APPLICATION_MAP | GntMap.CONTAINS_PTE;
 const TRACKED = 0x1f;
+/** What a misplaced bracket made of an error (XSA-316). */
+const NOT_NEGATIVE = 1 as GntStatus;
 const claim = new Claim();
 
 /** Maps one grant into `mapper`. */
@@ -43,7 +46,7 @@ export function mapGrant(hv: Hypervisor, mapper: Domain, op: MapRequest): void {
   op.status = check(hv, mapper, granter, op.flags);
   if (op.status !== GntStatus.OKAY) return;
   const { maptrack } = mapper;
-  const handle = maptrack.take();
+  const handle = takeHandle(hv, mapper);
   if (handle === INVALID_HANDLE) {
     op.status = GntStatus.NO_SPACE;
     return;
@@ -55,6 +58,19 @@ export function mapGrant(hv: Hypervisor, mapper: Domain, op: MapRequest): void {
   maptrack.flags[handle] = op.flags & TRACKED;
   maptrack.live++;
   op.handle = handle;
+}
+
+function takeHandle(hv: Hypervisor, { maptrack }: Domain): number {
+  if (!hv.has(Flaw["XSA-228"])) {
+    const handle = maptrack.take();
+    hv.yieldAt(YieldPoint.HANDLE_FOUND);
+    return handle;
+  }
+  // What is found is not yet taken.
+  const found = maptrack.peek();
+  hv.yieldAt(YieldPoint.HANDLE_FOUND);
+  const taken = maptrack.take();
+  return found === INVALID_HANDLE ? taken : found;
 }
 
 function check(hv: Hypervisor, mapper: Domain, granter: Domain | null, flags: number): GntStatus {
@@ -76,6 +92,7 @@ function pin(hv: Hypervisor, mapper: Domain, { id, table }: Domain, op: MapReque
   const { active } = table;
   const { ref } = op;
   if (ref >= table.entries) return GntStatus.BAD_GNTREF;
+  if (hv.isLocked(table)) return GntStatus.EAGAIN;
   const before = active.pin[ref];
   const more = pinOf(op.flags);
   if (before !== 0) {
@@ -111,6 +128,7 @@ function claimEntry(hv: Hypervisor, granter: number, table: GrantTable, before: 
   const mfn = hv.frames.resolve(granter, table.frameOf(ref));
   if (mfn < 0) {
     table.reduceStatus(ref);
+    if (hv.has(Flaw["XSA-316"])) return NOT_NEGATIVE;
     return mfn === NoFrame.PAGED_OUT ? GntStatus.EAGAIN : GntStatus.BAD_PAGE;
   }
   const { active } = table;

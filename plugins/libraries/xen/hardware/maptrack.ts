@@ -42,6 +42,12 @@ export class Maptrack {
     return head;
   }
 
+  /** The handle that {@linkcode Maptrack.take} would give, while the list has one; else {@linkcode INVALID_HANDLE}. */
+  peek(): number {
+    const head = this.#head;
+    return head === NONE || this.#next[head] === NONE ? INVALID_HANDLE : head;
+  }
+
   /** Gives a handle back. */
   give(handle: number): void {
     this.flags[handle] = 0;

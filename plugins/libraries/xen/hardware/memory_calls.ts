@@ -4,14 +4,16 @@
  * @module
  */
 
-import type { HypercallRegisters } from "@iova/core";
+import type { HypercallRegisters, PhysAddr, RamRegion } from "@iova/core";
 import { AddToPhysmap, DomId, XenErrno, XENMAPIDX_STATUS, XENMAPSPACE_GRANT_TABLE, XenMem } from "../layout.ts";
 import { XEN_COSTS } from "./costs.ts";
 import type { Domain } from "./domain.ts";
+import { Flaw } from "./flaws.ts";
 import { wholePage } from "./frames.ts";
 import type { Spend } from "./grant_calls.ts";
 import type { Hypervisor } from "./hypervisor.ts";
 import { addressIn, read64, window } from "./operands.ts";
+import { YieldPoint } from "./schedule.ts";
 
 /** Frames beyond this are no memory of any machine: 2^40 pages. */
 const MAX_FRAME = 2 ** 40;
@@ -72,10 +74,25 @@ export class MemoryCalls {
     const { table } = this.#caller;
     const region = gfn < MAX_FRAME ? wholePage(this.#hv.space, gfn * 4096) : null;
     if (region === null || index > 0xffff_ffff) return -XenErrno.EINVAL;
-    if (index >= XENMAPIDX_STATUS) {
-      return table.placeStatus(index - XENMAPIDX_STATUS, region, gfn * 4096) ? 0 : -XenErrno.EINVAL;
-    }
+    if (index >= XENMAPIDX_STATUS) return this.#placeStatus(index - XENMAPIDX_STATUS, region, gfn * 4096);
     if (index >= table.frames && !table.grow(index + 1)) return -XenErrno.EINVAL;
     return table.place(index, region, gfn * 4096) ? 0 : -XenErrno.EINVAL;
+  }
+
+  /** The table stays locked from finding the frame to its entry in the physical map, so that it is not freed between. */
+  #placeStatus(frame: number, region: RamRegion, address: PhysAddr): number {
+    const hv = this.#hv;
+    const { table } = this.#caller;
+    const page = table.statusFrame(frame);
+    if (page === undefined) return -XenErrno.EINVAL;
+    const holds = hv.has(Flaw["XSA-486"]);
+    hv.unlocked = holds || hv.has(Flaw["XSA-384"]);
+    hv.heldPage = holds ? page : null;
+    hv.yieldAt(YieldPoint.PHYSMAP_FOUND);
+    hv.unlocked = false;
+    hv.heldPage = null;
+    if (!page.place(region, address)) return -XenErrno.EINVAL;
+    if (holds && table.statusFrame(frame) !== page) hv.freePages.push(page);
+    return 0;
   }
 }

@@ -5,11 +5,12 @@
  * @module
  */
 
-import { PAGE_SIZE, type PhysAddr, type RamRegion } from "@iova/core";
+import type { PhysAddr, RamRegion } from "@iova/core";
 import { Gtf, RESERVED_ENTRIES, STATUS_PER_FRAME, V1_PER_FRAME, V2_PER_FRAME } from "../layout.ts";
 import { ActiveEntries, WRITE_PINS } from "./active.ts";
+import { Flaw } from "./flaws.ts";
+import { TablePage } from "./table_page.ts";
 
-const WORDS_PER_FRAME = PAGE_SIZE / 4;
 /** log2 of entries in a frame, by version. */
 const PER_FRAME_SHIFT = [0, Math.log2(V1_PER_FRAME), Math.log2(V2_PER_FRAME)];
 const STATUS_SHIFT = Math.log2(STATUS_PER_FRAME);
@@ -23,23 +24,19 @@ export class GrantTable {
   readonly active: ActiveEntries = new ActiveEntries();
   /** log2 of entries in a frame. */
   #shift = PER_FRAME_SHIFT[1];
-  /** The words that hold each shared frame, and where in them it begins. */
-  readonly #words: Int32Array[] = [];
-  readonly #base: number[] = [];
-  readonly #status: Uint16Array[] = [];
-  readonly #statusBase: number[] = [];
-  /** Guest addresses of placed frames; −1 while the hypervisor keeps them. */
-  readonly #placed: PhysAddr[] = [];
-  readonly #statusPlaced: PhysAddr[] = [];
+  readonly #shared: TablePage[] = [];
+  readonly #status: TablePage[] = [];
+  readonly #free: TablePage[];
 
-  /** A version 1 table of one frame, of at most `maxFrames`. */
-  constructor(readonly maxFrames: number) {
+  /** A version 1 table of one frame, of at most `maxFrames`; its pages come from `free` while there are some. */
+  constructor(readonly maxFrames: number, free: TablePage[] = []) {
+    this.#free = free;
     this.grow(1);
   }
 
   /** Shared frames. */
   get frames(): number {
-    return this.#words.length;
+    return this.#shared.length;
   }
 
   /** Status frames. */
@@ -49,18 +46,18 @@ export class GrantTable {
 
   /** References that exist. */
   get entries(): number {
-    return this.#words.length << this.#shift;
+    return this.#shared.length << this.#shift;
   }
 
   /** The words of the frame that holds `ref`. */
   words(ref: number): Int32Array {
-    return this.#words[ref >>> this.#shift];
+    return this.#shared[ref >>> this.#shift].words;
   }
 
   /** Index of the first word of entry `ref` in {@linkcode GrantTable.words}. */
   at(ref: number): number {
     const shift = this.#shift;
-    return this.#base[ref >>> shift] + ((ref & ((1 << shift) - 1)) << this.version);
+    return this.#shared[ref >>> shift].base + ((ref & ((1 << shift) - 1)) << this.version);
   }
 
   /** The frame number in entry `ref`: version 1 has 32 bits, version 2 has 64. */
@@ -74,88 +71,70 @@ export class GrantTable {
   /** `READING` and `WRITING` of `ref`, wherever the version keeps them. */
   statusBits(ref: number): number {
     if (this.version === 1) return this.words(ref)[this.at(ref)] & STATUS_BITS;
-    return this.#status[ref >>> STATUS_SHIFT][this.#statusAt(ref)];
+    return this.statusPage(ref).halves[ref & (STATUS_PER_FRAME - 1)];
+  }
+
+  /** The page with the status word of a version 2 entry. */
+  statusPage(ref: number): TablePage {
+    return this.#status[ref >>> STATUS_SHIFT];
   }
 
   /** Sets bits in the status word of a version 2 entry. */
   orStatus(ref: number, bits: number): void {
-    this.#status[ref >>> STATUS_SHIFT][this.#statusAt(ref)] |= bits;
+    this.statusPage(ref).halves[ref & (STATUS_PER_FRAME - 1)] |= bits;
   }
 
-  /** Takes away the status bits that no pin justifies. */
-  reduceStatus(ref: number): void {
-    const pin = this.active.pin[ref];
+  /** Takes away the status bits that no pin justifies; of the pins, those in `counted` count. */
+  reduceStatus(ref: number, counted = -1): void {
+    const pin = this.active.pin[ref] & counted;
     let keep = STATUS_BITS;
     if ((pin & WRITE_PINS) === 0) keep &= ~Gtf.WRITING;
     if (pin === 0) keep = 0;
     if (keep === STATUS_BITS) return;
     if (this.version === 1) this.words(ref)[this.at(ref)] &= ~STATUS_BITS | keep;
-    else this.#status[ref >>> STATUS_SHIFT][this.#statusAt(ref)] &= keep;
+    else this.statusPage(ref).halves[ref & (STATUS_PER_FRAME - 1)] &= keep;
   }
 
   /** Grows to `frames`; false beyond the limit. A table never shrinks. */
   grow(frames: number): boolean {
     if (frames > this.maxFrames) return false;
-    while (this.#words.length < frames) {
-      this.#words.push(new Int32Array(WORDS_PER_FRAME));
-      this.#base.push(0);
-      this.#placed.push(-1);
-    }
-    this.active.reserve(this.#words.length << PER_FRAME_SHIFT[1]);
+    while (this.#shared.length < frames) this.#shared.push(this.#page());
+    this.active.reserve(this.#shared.length << PER_FRAME_SHIFT[1]);
     if (this.version === 2) this.#growStatus();
     return true;
   }
 
   /** Puts a shared frame's bytes into the page at `address` of `region`; false when there is no such frame. */
   place(frame: number, region: RamRegion, address: PhysAddr): boolean {
-    if (frame >= this.frames || region.words === null || (address - region.base) % 4 !== 0) return false;
-    const base = (address - region.base) / 4;
-    region.words.set(this.#words[frame].subarray(this.#base[frame], this.#base[frame] + WORDS_PER_FRAME), base);
-    this.#words[frame] = region.words;
-    this.#base[frame] = base;
-    this.#placed[frame] = address;
-    return true;
+    return frame < this.frames && this.#shared[frame].place(region, address);
   }
 
-  /** As {@linkcode GrantTable.place}, for a status frame. */
-  placeStatus(frame: number, region: RamRegion, address: PhysAddr): boolean {
-    if (frame >= this.statusFrames || (address - region.base) % 4 !== 0) return false;
-    const { buffer, byteOffset } = region.bytes;
-    const halves = new Uint16Array(buffer, byteOffset + address - region.base, STATUS_PER_FRAME);
-    const old = this.#statusBase[frame];
-    halves.set(this.#status[frame].subarray(old, old + STATUS_PER_FRAME));
-    this.#status[frame] = halves;
-    this.#statusBase[frame] = 0;
-    this.#statusPlaced[frame] = address;
-    return true;
+  /** Status frame number `frame`, or undefined. */
+  statusFrame(frame: number): TablePage | undefined {
+    return this.#status[frame];
   }
 
   /** Where a shared frame is in the guest's physical map, or −1. */
   placeOf(frame: number): PhysAddr {
-    return this.#placed[frame] ?? -1;
+    return this.#shared[frame]?.placed ?? -1;
   }
 
   /** Where a status frame is in the guest's physical map, or −1. */
   placeOfStatus(frame: number): PhysAddr {
-    return this.#statusPlaced[frame] ?? -1;
+    return this.#status[frame]?.placed ?? -1;
   }
 
-  /** Changes the layout: every frame is zeroed, references below {@linkcode RESERVED_ENTRIES} are carried over. */
-  switchTo(version: number): void {
+  /**
+   * Changes the layout: every frame is zeroed, references below {@linkcode RESERVED_ENTRIES} are carried over. `flaws`:
+   * bits of {@linkcode Flaw}; `held`: a page that cannot be freed yet.
+   */
+  switchTo(version: number, flaws = 0, held: TablePage | null = null): void {
     const kept = this.#reserved();
-    for (let i = 0; i < this.#words.length; i++) {
-      this.#words[i].fill(0, this.#base[i], this.#base[i] + WORDS_PER_FRAME);
-    }
-    for (let i = 0; i < this.#status.length; i++) {
-      this.#status[i].fill(0, this.#statusBase[i], this.#statusBase[i] + STATUS_PER_FRAME);
-    }
+    for (const page of [...this.#shared, ...this.#status]) page.clear();
     this.version = version;
     this.#shift = PER_FRAME_SHIFT[version];
     if (version === 2) this.#growStatus();
-    else {
-      // The guest's view of freed status frames goes with them; what lies there later is not the hypervisor's.
-      for (const list of [this.#status, this.#statusBase, this.#statusPlaced]) list.length = 0;
-    }
+    else this.#freeStatus(flaws, held);
     kept.forEach(({ header, frame, status }, ref) => {
       const words = this.words(ref);
       const at = this.at(ref);
@@ -184,16 +163,23 @@ export class GrantTable {
     }));
   }
 
-  #growStatus(): void {
-    const wanted = Math.ceil(this.#words.length * V2_PER_FRAME / STATUS_PER_FRAME);
-    while (this.#status.length < wanted) {
-      this.#status.push(new Uint16Array(STATUS_PER_FRAME));
-      this.#statusBase.push(0);
-      this.#statusPlaced.push(-1);
+  /** The guest's view of freed status frames goes with them; what lies there later is not the hypervisor's. */
+  #freeStatus(flaws: number, held: TablePage | null): void {
+    for (const page of this.#status) {
+      if ((flaws & Flaw["XSA-255"]) === 0) page.detach();
+      if (page !== held) this.#free.push(page);
     }
+    if ((flaws & Flaw["XSA-26"]) === 0) this.#status.length = 0;
   }
 
-  #statusAt(ref: number): number {
-    return this.#statusBase[ref >>> STATUS_SHIFT] + (ref & (STATUS_PER_FRAME - 1));
+  #growStatus(): void {
+    const wanted = Math.ceil(this.#shared.length * V2_PER_FRAME / STATUS_PER_FRAME);
+    while (this.#status.length < wanted) this.#status.push(this.#page());
+  }
+
+  #page(): TablePage {
+    const page = this.#free.pop() ?? new TablePage();
+    page.clear();
+    return page;
   }
 }

@@ -6,6 +6,7 @@
 
 import { DomId, GntStatus, RESERVED_ENTRIES, XenErrno } from "../layout.ts";
 import type { Domain } from "./domain.ts";
+import { Flaw } from "./flaws.ts";
 import type { Hypervisor } from "./hypervisor.ts";
 
 /** The domain that an operation names, if the caller may ask about it. */
@@ -23,13 +24,14 @@ export function setupTable(table: Domain["table"], frames: number): GntStatus {
 export function setVersion(hv: Hypervisor, caller: Domain, version: number): number {
   const { table, arch } = caller;
   if (version !== 1 && version !== 2) return -XenErrno.EINVAL;
-  if (version > hv.maxVersion || (version === 2 && arch === "arm")) return -XenErrno.ENOSYS;
+  const noVersion2 = arch === "arm" && !hv.has(Flaw["XSA-268"]);
+  if (version > hv.maxVersion || (version === 2 && noVersion2)) return -XenErrno.ENOSYS;
   if (version === table.version) return 0;
   if (table.active.anyPinned(RESERVED_ENTRIES, table.entries)) return -XenErrno.EBUSY;
   // An operation that has dropped the table's lock still counts on the layout (XSA-501).
-  if (hv.busy > 0) return -XenErrno.EAGAIN;
+  if (hv.busy > 0 && !hv.unlocked && !hv.has(Flaw["XSA-501"])) return -XenErrno.EAGAIN;
   if (version === 1 && !table.fitsVersion1()) return -XenErrno.ERANGE;
-  table.switchTo(version);
+  table.switchTo(version, hv.flaws, hv.heldPage);
   return 0;
 }
 

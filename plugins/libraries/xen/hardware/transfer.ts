@@ -6,8 +6,10 @@
 
 import { GntStatus, Gtf } from "../layout.ts";
 import type { Domain } from "./domain.ts";
+import { Flaw } from "./flaws.ts";
 import type { Hypervisor } from "./hypervisor.ts";
 import { YieldPoint } from "./schedule.ts";
+import type { GrantTable } from "./table.ts";
 
 /** Operands and result. A record that its user keeps and reuses. */
 export class TransferRequest {
@@ -39,10 +41,26 @@ function transfer(hv: Hypervisor, caller: Domain, { mfn, domid, ref }: TransferR
   if (!hv.permits(caller.id, domid)) return GntStatus.PERMISSION_DENIED;
   const { table } = receiver;
   if (ref >= table.entries) return GntStatus.BAD_GNTREF;
-  if (table.version === 1 && mfn > V1_LAST_FRAME) return GntStatus.ADDRESS_TOO_BIG;
-  if (!commit(hv, receiver, caller.id, ref)) return GntStatus.GENERAL_ERROR;
+  // Nobody else may hold a reference to a page that changes its owner (XSA-287).
+  if (hv.isReferenced(mfn) && !hv.has(Flaw["XSA-287"])) return GntStatus.BAD_PAGE;
+  const { version } = table;
+  const moved = version === 1 && mfn > V1_LAST_FRAME ? hv.frames.replace?.(mfn, domid, V1_LAST_FRAME) ?? -1 : mfn;
+  if (moved < 0) return GntStatus.ADDRESS_TOO_BIG;
+  if (!commit(hv, receiver, caller.id, ref)) {
+    if (moved !== mfn) hv.frames.dispose?.(moved);
+    return GntStatus.GENERAL_ERROR;
+  }
   hv.yieldAt(YieldPoint.TRANSFER_COMMITTED);
-  hv.frames.give(mfn, caller.id, domid);
+  // The layout may have changed while the lock was dropped (XSA-501).
+  if (table.version !== version && !hv.has(Flaw["XSA-501"])) return GntStatus.GENERAL_ERROR;
+  if (moved === mfn) hv.frames.give(mfn, caller.id, domid);
+  else hv.frames.dispose?.(mfn);
+  // The receiver is told what it has got, not what was given (XSA-284).
+  finish(table, ref, hv.has(Flaw["XSA-284"]) ? mfn : moved);
+  return GntStatus.OKAY;
+}
+
+function finish(table: GrantTable, ref: number, mfn: number): void {
   const words = table.words(ref);
   const at = table.at(ref);
   if (table.version === 1) words[at + 1] = mfn | 0;
@@ -51,7 +69,6 @@ function transfer(hv: Hypervisor, caller: Domain, { mfn, domid, ref }: TransferR
     words[at + 3] = (mfn / 0x1_0000_0000) | 0;
   }
   words[at] |= Gtf.TRANSFER_COMPLETED;
-  return GntStatus.OKAY;
 }
 
 /** Sets "committed" in an entry that accepts a transfer from `domid`. */

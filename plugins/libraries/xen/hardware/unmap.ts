@@ -8,6 +8,7 @@
 import { GntMap, GntStatus } from "../layout.ts";
 import { Pin } from "./active.ts";
 import type { Domain } from "./domain.ts";
+import { Flaw } from "./flaws.ts";
 import type { Hypervisor } from "./hypervisor.ts";
 import { pinOf } from "./map.ts";
 import { YieldPoint } from "./schedule.ts";
@@ -34,6 +35,8 @@ export class UnmapRequest {
   granter: Domain | null = null;
 }
 
+const HALVES = GntMap.HOST_MAP | GntMap.DEVICE_MAP;
+
 /** Operations between two flushes. */
 export const UNMAP_BATCH = 32;
 
@@ -41,7 +44,7 @@ export const UNMAP_BATCH = 32;
 export function unmapGrant(hv: Hypervisor, mapper: Domain, op: UnmapRequest): void {
   clearMapping(hv, mapper, op);
   flush(hv);
-  finishUnmap(mapper, op);
+  finishUnmap(hv, mapper, op);
 }
 
 /** One flush for everything that has been cleared. */
@@ -66,34 +69,61 @@ export function clearMapping(hv: Hypervisor, mapper: Domain, op: UnmapRequest): 
     op.status = GntStatus.BAD_DOMAIN;
     return;
   }
-  op.status = clearHalves(mapper, op, op.granter.table.active.mfn[op.ref]);
+  op.status = clearHalves(hv, mapper, op, op.granter.table.active.mfn[op.ref]);
+  if (hv.has(Flaw["XSA-218"])) {
+    settlePins(hv, mapper, op);
+    return;
+  }
+  // In the first step, so that two halves that go in one batch free the handle once (XSA-218).
+  if ((op.done & HALVES) !== 0) freeHandle(mapper, handle);
 }
 
-function clearHalves(mapper: Domain, op: UnmapRequest, mfn: number): GntStatus {
-  const { maptrack, hostMappings, deviceMappings } = mapper;
+function clearHalves(hv: Hypervisor, mapper: Domain, op: UnmapRequest, mfn: number): GntStatus {
+  const { maptrack, hostMappings } = mapper;
   const flags = maptrack.flags[op.handle];
   const device = op.hasDevice && (flags & GntMap.DEVICE_MAP) !== 0;
   if (device && op.busFrame !== mfn) return GntStatus.BAD_DEV_ADDR;
   if (op.hasHost && (flags & GntMap.HOST_MAP) !== 0) {
     if (hostMappings.get(op.hostFrame) !== mfn) return GntStatus.GENERAL_ERROR;
-    hostMappings.delete(op.hostFrame);
+    // Told to be free first, taken away later: XSA-218.
+    if (!hv.has(Flaw["XSA-218"])) hostMappings.delete(op.hostFrame);
     op.done |= GntMap.HOST_MAP;
   }
-  if (device) {
-    const left = deviceMappings.get(mfn) - 1;
-    if (left > 0) deviceMappings.set(mfn, left);
-    else deviceMappings.delete(mfn);
-    op.done |= GntMap.DEVICE_MAP;
-  }
+  if (device) op.done |= GntMap.DEVICE_MAP;
+  if (device || (hv.has(Flaw["XSA-380"]) && (flags & GntMap.DEVICE_MAP) !== 0)) dropDevice(mapper, mfn);
   maptrack.flags[op.handle] = flags & ~op.done;
   op.done |= flags & GntMap.READONLY;
   return GntStatus.OKAY;
 }
 
-/** Second step, after the flush: pins, status bits, and the handle when both halves are gone. */
-export function finishUnmap(mapper: Domain, op: UnmapRequest): void {
-  const { done } = op;
-  if ((done & (GntMap.HOST_MAP | GntMap.DEVICE_MAP)) === 0) return;
+/** One device mapping of a frame less. */
+function dropDevice({ deviceMappings }: Domain, mfn: number): void {
+  const left = deviceMappings.get(mfn) - 1;
+  if (left > 0) deviceMappings.set(mfn, left);
+  else deviceMappings.delete(mfn);
+}
+
+/** Gives a handle back when both its halves are gone. */
+function freeHandle({ maptrack }: Domain, handle: number): void {
+  if ((maptrack.flags[handle] & HALVES) !== 0) return;
+  maptrack.give(handle);
+  maptrack.live--;
+}
+
+/** Second step, after the flush: pins and status bits. */
+export function finishUnmap(hv: Hypervisor, mapper: Domain, op: UnmapRequest): void {
+  if (!hv.has(Flaw["XSA-218"])) settlePins(hv, mapper, op);
+  else if ((op.done & HALVES) !== 0) {
+    if ((op.done & GntMap.HOST_MAP) !== 0) mapper.hostMappings.delete(op.hostFrame);
+    freeHandle(mapper, op.handle);
+  }
+  op.done = 0;
+}
+
+function settlePins(hv: Hypervisor, mapper: Domain, op: UnmapRequest): void {
+  if ((op.done & HALVES) === 0) return;
+  // XSA-224: both halves, whichever was asked for.
+  const done = hv.has(Flaw["XSA-224"]) ? op.done | mapper.maptrack.flags[op.handle] & HALVES : op.done;
   const { table } = op.granter!;
   const readonly = (done & GntMap.READONLY) !== 0;
   let pin = table.active.pin[op.ref];
@@ -101,11 +131,6 @@ export function finishUnmap(mapper: Domain, op: UnmapRequest): void {
   if ((done & GntMap.DEVICE_MAP) !== 0) pin -= readonly ? Pin.DEVICE_READ : Pin.DEVICE_WRITE;
   table.active.pin[op.ref] = pin | 0;
   table.reduceStatus(op.ref);
-  if ((mapper.maptrack.flags[op.handle] & (GntMap.HOST_MAP | GntMap.DEVICE_MAP)) === 0) {
-    mapper.maptrack.give(op.handle);
-    mapper.maptrack.live--;
-  }
-  op.done = 0;
 }
 
 /** A domain dies: its mappings go, newest first. */

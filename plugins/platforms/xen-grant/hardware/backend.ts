@@ -271,7 +271,7 @@ export class GrantBackend implements BusTranslator {
     this.#hv.counters.unmaps += count;
     this.#spend(XEN_COSTS.hypercall + XEN_COSTS.unmap * count);
     flush(this.#hv);
-    for (let i = 0; i < count; i++) finishUnmap(this.#batch[i].mapper!, this.#batch[i]);
+    for (let i = 0; i < count; i++) finishUnmap(this.#hv, this.#batch[i].mapper!, this.#batch[i]);
   }
 
   /** Maps a reference at a frame of the backend; the machine frame, or a negative status. */

@@ -8,6 +8,7 @@ import { InputError, type MachineServices } from "@iova/core";
 import {
   type Domain,
   FlatFrames,
+  type FlawName,
   GrantCalls,
   Hypervisor,
   hypervisorOf,
@@ -27,6 +28,8 @@ export interface XenMachineOptions {
   readonly arch: "x86" | "arm";
   readonly maxGrantFrames: number;
   readonly maxMaptrackFrames: number;
+  /** Mistakes that the hypervisor makes again. */
+  readonly flaws: readonly FlawName[];
 }
 
 /** See the module's text. */
@@ -46,8 +49,9 @@ export class XenMachine implements BackendDirectory {
     this.#nextDomain = backendDomain;
     this.spend = (nanoseconds) => scheduler.spend(nanoseconds);
     const frames = new FlatFrames(space, guestDomain);
-    const maxVersion = arch === "arm" ? 1 : 2;
-    this.hypervisor = hypervisorOf(services, () => new Hypervisor({ space, frames, maxVersion }));
+    const maxVersion = arch === "arm" && !options.flaws.includes("XSA-268") ? 1 : 2;
+    const { flaws } = options;
+    this.hypervisor = hypervisorOf(services, () => new Hypervisor({ space, frames, maxVersion, flaws }));
     if (!(this.hypervisor.frames instanceof FlatFrames)) {
       const { file, path } = services.where;
       throw new InputError({
