@@ -12,6 +12,7 @@ import {
   DmaHandle,
   type DmaOps,
   type DmaParameters,
+  Errno,
   type PhysAddr,
   type ScatterEntry,
 } from "@iova/core";
@@ -86,10 +87,12 @@ export class CheckedDmaOps implements DmaOps {
   }
 
   mapSg(list: ScatterEntry[], direction: Direction, attrs = 0): number {
+    if (this.#tracker.hasStaleEnd(list)) return 0;
     return this.#mappedList(list, this.#inner.mapSg(list, direction, attrs), direction, attrs);
   }
 
   mapSgTable(list: ScatterEntry[], direction: Direction, attrs = 0): number {
+    if (this.#tracker.hasStaleEnd(list)) return -Errno.EINVAL;
     return this.#mappedList(list, this.#inner.mapSgTable(list, direction, attrs), direction, attrs);
   }
 

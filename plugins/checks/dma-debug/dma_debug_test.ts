@@ -218,6 +218,14 @@ Deno.test("memory that is a stack, read-only, free or none at all is D10, D11, E
   assertEquals(ids(() => map(dma, heap.alloc(64, 64)!, 64, TO_DEVICE)), []);
 });
 
+Deno.test("a list with an old end mark in its middle is NET1, and is not mapped", () => {
+  const { dma, ids } = checked();
+  const list = () => [{ cpu: 0x10000, length: 64, end: true }, { cpu: 0x20000, length: 64, end: true }];
+  assertEquals(ids(() => assertEquals(dma.mapSg(list(), TO_DEVICE), 0)), ["NET1"]);
+  assertEquals(ids(() => assertEquals(dma.mapSgTable(list(), TO_DEVICE), -22)), ["NET1"]);
+  assertEquals(ids(() => dma.mapSg(list().slice(1), TO_DEVICE)), []);
+});
+
 Deno.test("a buffer that is freed while it is mapped is E5", () => {
   const { dma, ids, world: { guest: { heap } } } = checked();
   const buffer = heap.alloc(4096, 64)!;

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { DmaAttr, type DmaContext, type DmaParameters, type PhysAddr } from "@iova/core";
+import { DmaAttr, type DmaContext, type DmaParameters, type PhysAddr, type ScatterEntry } from "@iova/core";
 import { ActiveLines, MAX_OVERLAP } from "./cachelines.ts";
 import { type Entry, EntryTable, MapType, type Reference } from "./entries.ts";
 import { leak, syncProblems, unknownSync, unknownUnmap, unmapProblems } from "./messages.ts";
@@ -97,6 +97,18 @@ export class Tracker {
       this.say("D11", `maps memory from kernel text or rodata ${where}`);
     }
     if (first === "freed") this.report("E8", `dma-debug: device driver maps memory that is free ${where}`);
+  }
+
+  /**
+   * Whether a list has an end mark before its end, left there by an earlier use (NET1): whoever follows it stops too
+   * early. Such a list is not mapped.
+   */
+  hasStaleEnd(list: readonly ScatterEntry[]): boolean {
+    if (this.disabled) return false;
+    const marked = list.findIndex(({ end }) => end === true);
+    if (marked < 0 || marked === list.length - 1) return false;
+    this.say("NET1", `maps a list that ends at entry ${marked} [entries=${list.length}]`);
+    return true;
   }
 
   /** A mapping was made (D14, D15, D24). */

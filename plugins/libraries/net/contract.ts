@@ -139,4 +139,6 @@ export interface NetDriver extends Driver {
   transmit(buffer: PhysAddr, length: number, tag: number, offload?: TransmitOffload, pair?: number): boolean;
   /** Tells the device about queued frames, if it wants to know. */
   kick(): void;
+  /** Receives everything, or only what is meant for it; whether the device has done so. */
+  setPromiscuous(on: boolean): Promise<boolean>;
 }

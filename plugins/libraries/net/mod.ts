@@ -38,4 +38,6 @@ export * from "./headers.ts";
 export * from "./hub.ts";
 export * from "./lowering.ts";
 export * from "./open.ts";
+export * from "./partner.ts";
+export * from "./patience.ts";
 export { encodeStream, LENGTH_SIZE, StreamDecoder } from "./stream_decoder.ts";

@@ -61,6 +61,8 @@ export interface VirtioModel {
   readonly problem?: string;
   /** One queue was reset: chains that the model kept of it are forgotten. Absent: it keeps none. */
   queueReset?(queue: number): void;
+  /** The device needs a reset: until then it serves nothing. Absent: nobody waits for it. */
+  broke?(): void;
   /** The device was reset. Absent: there is no state. */
   reset?(): void;
 }
@@ -211,6 +213,11 @@ export class VirtioDevice {
   allowRings(size: number): void {
     for (const queue of this.queues) queue.maxSize = Math.max(queue.maxSize, size);
     this.#chain = new Chain(Math.max(this.#rules.tableEntries, ...this.queues.map(({ maxSize }) => maxSize)));
+  }
+
+  /** The driver is ready and the device is well: queues are served. */
+  get live(): boolean {
+    return this.#live;
   }
 
   /** The status register. */
@@ -385,6 +392,16 @@ export class VirtioDevice {
     this.#publish(queue, queue.ring);
   }
 
+  /** A record for {@linkcode VirtioDevice.take}, with room for the longest chain. */
+  newChain(): Chain {
+    return new Chain(this.#chain.hi.length);
+  }
+
+  /** The model has met an address that is not translated yet: `available` is called when it may be. */
+  wait(index: number): void {
+    this.#park(this.queues[index]);
+  }
+
   /**
    * Takes the next chain of a queue that the model draws from, and keeps its place in the queue's order. `EMPTY` asks the
    * driver for a kick, `PENDING` parks, `BROKEN` has broken the device: `available` is called when there may be more.
@@ -425,6 +442,7 @@ export class VirtioDevice {
     for (const { ring } of this.queues) ring?.release();
     if (this.#events.listening) this.#events.emit({ type: "needs-reset", device: this.#id, reason });
     if (told) this.transport?.notifyConfig();
+    this.model.broke?.();
   }
 
   /** Back to power-on. */

@@ -1,0 +1,27 @@
+/**
+ * Where QEMU's network device (hw/net/virtio-net.c) does something else than the specification asks for: everything that
+ * the option `personality` changes here.
+ *
+ * @module
+ */
+
+import { NetHeader, SHORT_HEADER } from "./layout.ts";
+
+/** One implementation's manners. */
+export interface Manners {
+  /** Bytes of a received frame's header that are written when frames are not merged; its length counts all the same. */
+  readonly headerWritten: number;
+  /** A command whose feature was not negotiated is refused; else it is executed. */
+  readonly refusesUnnegotiated: boolean;
+  /**
+   * A transmitted frame that asks for what was not negotiated is dropped. Else it goes out as it is: without a peer that
+   * takes offloads QEMU looks at no header.
+   */
+  readonly dropsUnnegotiated: boolean;
+}
+
+/** By the option `personality`. */
+export const MANNERS: Readonly<Record<"spec" | "qemu", Manners>> = {
+  spec: { headerWritten: NetHeader.size, refusesUnnegotiated: true, dropsUnnegotiated: true },
+  qemu: { headerWritten: SHORT_HEADER, refusesUnnegotiated: false, dropsUnnegotiated: false },
+};

@@ -1,0 +1,136 @@
+/**
+ * One receive queue: frames go into buffers that the driver has offered (virtio 1.4 §5.1.6.4).
+ *
+ * Buffers are taken when a frame comes, and a frame is written only when all that it needs are there: nothing has to be
+ * put back, and the driver sees all buffers of a frame at once. What was taken and is not needed yet keeps its place for
+ * the next frame.
+ *
+ * @module
+ */
+
+import { BusStatus, type DevicePort } from "@iova/core";
+import type { Frame } from "@iova/net";
+import { type Chain, Pop, type VirtioDevice } from "@iova/virtio";
+import { writeHeader } from "./device_offloads.ts";
+import { NetHeader } from "./layout.ts";
+
+/** How a queue received a frame. */
+export const Receipt = {
+  /** It is in the driver's buffers. */
+  DONE: 0,
+  /** There is no room now: the sender keeps the frame. */
+  BUSY: 1,
+  /** It is lost: too long for a buffer, or a buffer leads nowhere, or the device broke. */
+  LOST: 2,
+} as const;
+/** One of {@linkcode Receipt}'s values. */
+export type Receipt = typeof Receipt[keyof typeof Receipt];
+
+/** What negotiation says about headers. */
+export interface HeaderShape {
+  /** Bytes of a header. */
+  size: number;
+  /** Bytes of it that are written when frames are not merged. */
+  written: number;
+  /** A frame may lie in several buffers. */
+  merges: boolean;
+}
+
+/** See the module's text. */
+export class ReceiveQueue {
+  readonly #index: number;
+  readonly #port: DevicePort;
+  readonly #device: () => VirtioDevice;
+  readonly #shape: HeaderShape;
+  readonly #header = new Uint8Array(NetHeader.size);
+  /** Records of chains; the first {@linkcode ReceiveQueue.#taken} are in use, in the queue's order. */
+  #chains: Chain[] = [];
+  #taken = 0;
+  #bytes = 0;
+
+  /** Queue `index` of `device`. */
+  constructor(index: number, port: DevicePort, device: () => VirtioDevice, shape: HeaderShape) {
+    this.#index = index;
+    this.#port = port;
+    this.#device = device;
+    this.#shape = shape;
+  }
+
+  /** Forgets the buffers: the queue, or the device, was reset. */
+  reset(): void {
+    this.#taken = 0;
+    this.#bytes = 0;
+  }
+
+  /** Receives a frame. */
+  receive(frame: Frame): Receipt {
+    const { size, merges } = this.#shape;
+    const needed = size + frame.length;
+    const found = this.#gather(merges ? needed : 1);
+    if (found !== Pop.CHAIN) return found === Pop.BROKEN ? Receipt.LOST : Receipt.BUSY;
+    // Without merging one buffer must do; it stays for the next frame.
+    if (this.#bytes < needed) return Receipt.LOST;
+    const status = this.#fill(frame);
+    if (status === BusStatus.PENDING) {
+      this.#device().wait(this.#index);
+      return Receipt.BUSY;
+    }
+    this.#finish(status === BusStatus.OK ? needed : 0);
+    return status === BusStatus.OK ? Receipt.DONE : Receipt.LOST;
+  }
+
+  /** Takes chains until they have `needed` bytes. */
+  #gather(needed: number): Pop {
+    const device = this.#device();
+    while (this.#bytes < needed) {
+      if (this.#taken === this.#chains.length) this.#chains.push(device.newChain());
+      const chain = this.#chains[this.#taken];
+      const found = device.take(this.#index, chain);
+      if (found !== Pop.CHAIN) return found;
+      const problem = this.#problemOf(chain);
+      if (problem !== "") {
+        device.needsReset(problem);
+        return Pop.BROKEN;
+      }
+      this.#taken++;
+      this.#bytes += chain.writeBytes;
+    }
+    return Pop.CHAIN;
+  }
+
+  #problemOf(chain: Chain): string {
+    if (chain.readBytes > 0) return "readable buffer in a receive queue";
+    return chain.writeBytes < this.#shape.size ? "receive buffer shorter than a header" : "";
+  }
+
+  /** Writes header and frame. Earlier parts stay written when a later one fails. */
+  #fill(frame: Frame): BusStatus {
+    const { size, written, merges } = this.#shape;
+    const port = this.#port;
+    const first = this.#chains[0];
+    writeHeader(this.#header, frame, this.#taken);
+    let status = first.write(port, 0, this.#header, 0, merges ? size : Math.min(size, written));
+    let from = size;
+    let at = 0;
+    for (let i = 0; at < frame.length && status === BusStatus.OK; i++) {
+      const chain = this.#chains[i];
+      const part = Math.min(frame.length - at, chain.writeBytes - from);
+      if (part > 0) status = chain.write(port, from, frame.bytes, at, part);
+      at += part;
+      from = 0;
+    }
+    return status;
+  }
+
+  /** Gives the buffers back with `total` bytes in them, each filled before the next. */
+  #finish(total: number): void {
+    const device = this.#device();
+    for (let i = 0; i < this.#taken; i++) {
+      const chain = this.#chains[i];
+      const part = Math.min(total, chain.writeBytes);
+      device.finish(this.#index, chain.id, part);
+      total -= part;
+    }
+    this.reset();
+  }
+}

@@ -1,0 +1,117 @@
+/**
+ * One transmit queue: frames go from the driver's buffers to whatever the device is connected to (virtio 1.4 §5.1.6.2).
+ *
+ * @module
+ */
+
+import { BusStatus, type DevicePort } from "@iova/core";
+import { Frame, Lowering, MAX_FRAME, type NetBackend, Sent } from "@iova/net";
+import { type Chain, Outcome, PrivateCopy } from "@iova/virtio";
+import { readHeader } from "./device_offloads.ts";
+import { NetHeader } from "./layout.ts";
+
+/** Shortest frame that has an Ethernet header. */
+const SHORTEST = 14;
+
+/** What a transmit queue counts. */
+export interface TransmitCounters {
+  /** Frames that left. */
+  txFrames: number;
+  /** Bytes of them. */
+  txBytes: number;
+  /** Frames that were dropped because of what they are or ask for, or because they could not be read. */
+  txErrors: number;
+  /** Frames that were dropped because no cable was plugged in. */
+  txNoLink: number;
+}
+
+/** What the device as a whole says about transmitting. */
+export interface TransmitRules {
+  /** Bytes of a header. */
+  readonly headerSize: number;
+  /** What may be asked for: a set of `Offload` bits. */
+  readonly offloads: number;
+  /** What happens to a frame that asks for more: it is dropped, or goes out as it is. */
+  readonly dropsUnnegotiated: boolean;
+  /** Whether the cable is plugged in. */
+  readonly linkUp: boolean;
+}
+
+/** See the module's text. */
+export class TransmitQueue {
+  /** The last frame waits for room at the other end. */
+  waiting = false;
+  /** Why the last chain was malformed. */
+  problem = "";
+  /** Completes checksums and cuts frames. */
+  readonly lowering: Lowering = new Lowering();
+  /** The frame at hand. */
+  readonly frame: Frame = new Frame(MAX_FRAME);
+  readonly #port: DevicePort;
+  readonly #backend: NetBackend;
+  readonly #counters: TransmitCounters;
+  readonly #header = new PrivateCopy(NetHeader.size);
+
+  /** A queue that reads through `port` and sends to `backend`. */
+  constructor(port: DevicePort, backend: NetBackend, counters: TransmitCounters) {
+    this.#port = port;
+    this.#backend = backend;
+    this.#counters = counters;
+  }
+
+  /** Forgets a frame that waits: the queue, or the device, was reset. */
+  reset(): void {
+    this.waiting = false;
+    this.lowering.reset();
+  }
+
+  /** Transmits the frame in a chain. */
+  transmit(chain: Chain, rules: TransmitRules): Outcome {
+    const { headerSize } = rules;
+    if (chain.writeBytes > 0) return this.#malformed("writable buffer in a transmit queue");
+    if (chain.readBytes < headerSize) return this.#malformed("transmit buffer shorter than a header");
+    if (chain.readBytes === headerSize) return this.#malformed("header without a frame");
+    const head = chain.readHead(this.#port, this.#header, headerSize);
+    if (head === BusStatus.PENDING) return Outcome.PENDING;
+    if (head !== BusStatus.OK) return this.#malformed("frame header leads nowhere");
+    const length = chain.readBytes - headerSize;
+    if (length < SHORTEST || length > MAX_FRAME) return this.#drop();
+    const { frame } = this;
+    const body = chain.read(this.#port, headerSize, frame.bytes, 0, length);
+    if (body === BusStatus.PENDING) return Outcome.PENDING;
+    if (body !== BusStatus.OK) return this.#drop();
+    frame.length = length;
+    return this.#send(rules);
+  }
+
+  #send(rules: TransmitRules): Outcome {
+    const { frame } = this;
+    if (!readHeader(this.#header.bytes, frame) || (frame.needs & ~rules.offloads) !== 0) {
+      if (rules.dropsUnnegotiated) return this.#drop();
+      frame.plain();
+    }
+    if (!rules.linkUp) {
+      this.#counters.txNoLink++;
+      return Outcome.DONE;
+    }
+    const sent = this.lowering.send(frame, this.#backend);
+    if (sent === Sent.MALFORMED) return this.#drop();
+    this.waiting = sent === Sent.BUSY;
+    if (this.waiting) return Outcome.WAIT;
+    this.#counters.txFrames++;
+    this.#counters.txBytes += frame.length;
+    return Outcome.DONE;
+  }
+
+  /** The buffer is used all the same: nothing tells a driver that its frame is lost. */
+  #drop(): Outcome {
+    this.lowering.reset();
+    this.#counters.txErrors++;
+    return Outcome.DONE;
+  }
+
+  #malformed(problem: string): Outcome {
+    this.problem = problem;
+    return Outcome.BROKEN;
+  }
+}
