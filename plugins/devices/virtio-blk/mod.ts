@@ -93,6 +93,8 @@ function plugIn(context: DeviceContext, given: Given, backend: BlockBackend) {
       errors: model.errors,
       flushes: model.flushes,
       breakdowns: plug.device.breakdowns,
+      ringReads: plug.device.ringStats.reads,
+      ringWrites: plug.device.ringStats.writes,
     }),
     reset: () => plug.powerOn(),
     unplug: () => plug.remove(),
