@@ -8,7 +8,7 @@
  * @module
  */
 
-import { close, Errno, setNonBlocking, takeEvent } from "@iova/libc";
+import { close, setNonBlocking, takeEvent } from "@iova/libc";
 import type { DeviceQueue, VirtioQueue } from "@iova/virtio";
 import type { Inflight } from "./inflight.ts";
 import { Handled } from "./outcome.ts";
@@ -109,7 +109,7 @@ export class Rings {
     if (fd >= 0 && setNonBlocking(fd, true) < 0) return this.#useless(ring, fd, "kick");
     this.#setKick(ring, fd);
     const failed = fd < 0 ? 0 : this.host.watch(fd, (events) => this.#kicked(ring, events));
-    if (failed < 0 && failed !== -Errno.EEXIST) {
+    if (failed < 0) {
       ring.kick = -1;
       return this.#useless(ring, fd, "kick");
     }
