@@ -65,7 +65,7 @@ Deno.test("case 3: a serial number is cut at 20 bytes without NUL, or padded wit
 
 Deno.test("case 4: unknown types and types without their feature are unsupported and write no data", () => {
   for (
-    const [type, length, used] of [[99, 512, 0], [10, 6, 0], [12, 0, 1], [14, 0, 1], [5, 0, 1], [0x8000_0000, 0, 1]]
+    const [type, length, used] of [[99, 512, 0], [10, 6, 0], [12, 0, 1], [13, 0, 1], [14, 0, 1], [0x8000_0000, 0, 1]]
   ) {
     const w = blkWorld();
     w.space.bytes(DATA, 512).fill(0xcc);
@@ -214,7 +214,7 @@ Deno.test("case 11: a table of more entries than the ring has breaks the device"
 Deno.test("case 12: a driver that declines bus addresses is refused", () => {
   const w = blkWorld({ start: false, features: [32] });
   assertEquals(w.driver.negotiate(), 0x03);
-  assertEquals(w.driver.transport.offered().value, 0x103_3000_0244n);
+  assertEquals(w.driver.transport.offered().value, 0x103_3000_6e54n);
   const accepting = blkWorld({ start: false, features: [32, 33] });
   assertEquals(accepting.driver.negotiate(), 0x0b);
 });
@@ -325,7 +325,9 @@ Deno.test("a driver without FLUSH has its writes flushed before they complete", 
 Deno.test("the configuration names capacity, segments and block size, and reads zero beyond its end", () => {
   const w = blkWorld();
   const config = Array.from({ length: 7 }, (_, i) => w.driver.transport.readConfig(4 * i, 4));
-  assertEquals(config, [SECTORS, 0, 0, 126, 0, 512, 0]);
+  assertEquals(config, [SECTORS, 0, 0, 126, 0x3f10_0002, 512, 0]);
+  assertEquals([w.driver.transport.readConfig(32, 4), w.driver.transport.readConfig(56, 4)], [0x0001_0001, 1]);
+  assertEquals([w.driver.transport.readConfig(60, 4), w.driver.transport.readConfig(0xffc, 4)], [0, 0]);
 });
 
 Deno.test("a used index that the driver overwrites is not believed", () => {

@@ -1,15 +1,15 @@
 /**
- * The driver half: a block driver over one virtio queue.
+ * The driver half: a block driver over one virtio queue or several.
  *
  * @module
  */
 
-import { type BlockDriver, BlockOp, BlockStatus } from "@iova/block";
+import { type BlockDriver, BlockOp, BlockStatus, SECTOR_SIZE } from "@iova/block";
 import { DmaApiError, type DriverContext, Errno, type PhysAddr, type Timer } from "@iova/core";
 import { BufferList, driverOk, type DriverQueue, type DriverTransport, resetDevice, Status } from "@iova/virtio";
-import { type BlockDriverOptions, queueDepth, setUp } from "./driver_setup.ts";
+import { type BlockDriverOptions, queueDepth, readCapacity, setUp } from "./driver_setup.ts";
 import { RequestSlots } from "./driver_slots.ts";
-import { BlockFeature, RequestStatus, RequestType, SERIAL_SIZE } from "./layout.ts";
+import { BlockConfig, BlockFeature, RequestStatus, RequestType, SegmentFlag, SERIAL_SIZE } from "./layout.ts";
 
 export type { BlockDriverOptions } from "./driver_setup.ts";
 
@@ -28,7 +28,13 @@ const TYPE: readonly number[] = tabulate([
   [BlockOp.WRITE, RequestType.OUT],
   [BlockOp.FLUSH, RequestType.FLUSH],
   [BlockOp.GET_ID, RequestType.GET_ID],
+  [BlockOp.DISCARD, RequestType.DISCARD],
+  [BlockOp.WRITE_ZEROES, RequestType.WRITE_ZEROES],
+  [BlockOp.SECURE_ERASE, RequestType.SECURE_ERASE],
 ]);
+
+/** The first operation that is about a range of the medium and has no data of its own. */
+const FIRST_RANGE = BlockOp.DISCARD;
 
 /** What the user is told, by request status. */
 const RESULT: readonly BlockStatus[] = tabulate([
@@ -37,55 +43,86 @@ const RESULT: readonly BlockStatus[] = tabulate([
   [RequestStatus.UNSUPP, BlockStatus.UNSUPPORTED],
 ]);
 
+/** A queue, with the requests that are in it. */
+interface Lane {
+  readonly queue: DriverQueue;
+  readonly slots: RequestSlots;
+  /** Interrupt: used buffers. */
+  readonly used: () => void;
+}
+
 /** See {@linkcode BlockDriver}. */
 export class VirtioBlockDriver implements BlockDriver {
   readonly drives = "block";
-  readonly capacity: number;
   readonly readOnly: boolean;
   readonly queueDepth: number;
   readonly maxTransfer: number;
+  /** Bytes of a block: reads and writes are whole ones. */
+  readonly blockSize: number;
+  /** Longest DISCARD, WRITE_ZEROES and SECURE_ERASE in bytes, by operation; 0: the device cannot. */
+  readonly maxRange: readonly number[];
   onComplete: (tag: number, status: BlockStatus) => void = () => {};
+  onResize: (capacity: number) => void = () => {};
   readonly #context: DriverContext;
   readonly #transport: DriverTransport;
-  readonly #queue: DriverQueue;
-  readonly #slots: RequestSlots;
+  readonly #lanes: readonly Lane[];
   readonly #list: BufferList;
   readonly #segment: number;
   readonly #canFlush: boolean;
+  readonly #canChooseCache: boolean;
+  #capacity: number;
   #timer: Timer | null = null;
   #gone = false;
   #stopped = false;
-  /** Requests by promise that found the queue full. */
+  /** Requests by promise that found the queues full. */
   #waiting: (() => void)[] = [];
   /** Tags submitted after the device had gone. */
   #lost: number[] = [];
 
   /** Brings the device up. @throws {Error} when it refuses. */
   constructor(transport: DriverTransport, context: DriverContext, options: BlockDriverOptions) {
-    const { queue, addressing, features, capacity, maxSegments } = setUp(transport, context, options);
+    const { queues, addressing, features, capacity, limits } = setUp(transport, context, options);
     this.#context = context;
     this.#transport = transport;
-    this.#queue = queue;
-    this.capacity = capacity;
+    this.#capacity = capacity;
     this.readOnly = features.has(BlockFeature.RO);
     this.#canFlush = features.has(BlockFeature.FLUSH);
-    this.queueDepth = queueDepth(features, queue.size);
-    this.#segment = Math.min(addressing.maxSize - addressing.maxSize % 512, MAX_TRANSFER);
+    this.#canChooseCache = features.has(BlockFeature.CONFIG_WCE);
+    this.blockSize = limits.blockSize;
+    this.maxRange = tabulate([
+      [BlockOp.DISCARD, limits.maxDiscard],
+      [BlockOp.WRITE_ZEROES, limits.maxZeroes],
+      [BlockOp.SECURE_ERASE, limits.maxErase],
+    ]);
+    const depth = queueDepth(features, queues[0].size);
+    this.queueDepth = depth * queues.length;
+    const longest = Math.min(addressing.maxSize, limits.maxSegmentSize);
+    this.#segment = Math.max(SECTOR_SIZE, Math.min(longest - longest % SECTOR_SIZE, MAX_TRANSFER));
     const limit = this.#segment === MAX_TRANSFER ? MAX_TRANSFER : Math.max(this.#segment, MODEST_TRANSFER);
-    this.maxTransfer = Math.min(limit, this.#segment * maxSegments);
-    this.#slots = new RequestSlots(context.guest, this.queueDepth, addressing, options.requestMemory === "coherent");
-    this.#list = new BufferList(DESCRIPTORS - 1 + Math.ceil(this.maxTransfer / this.#segment));
-    transport.connect([this.#used], this.#changed);
+    const most = Math.min(limit, this.#segment * limits.maxSegments);
+    this.maxTransfer = Math.max(this.blockSize, most - most % this.blockSize);
+    const coherent = options.requestMemory === "coherent";
+    this.#lanes = queues.map((queue) => {
+      const slots = new RequestSlots(context.guest, depth, addressing, coherent);
+      const lane: Lane = { queue, slots, used: () => this.#used(lane) };
+      return lane;
+    });
+    this.#list = new BufferList(DESCRIPTORS + Math.ceil(this.maxTransfer / this.#segment));
+    transport.connect(this.#lanes.map(({ used }) => used), this.#changed);
     driverOk(transport);
+  }
+
+  get capacity(): number {
+    return this.#capacity;
   }
 
   submit(op: BlockOp, sector: number, buffer: PhysAddr, length: number, tag: number): boolean {
     if (this.#gone) return this.#lose(tag);
-    return this.#start(op, sector, buffer, length, tag, null);
+    return this.#start(op, sector, buffer, length, 0, tag, null) !== null;
   }
 
   kick(): void {
-    this.#queue.kick();
+    for (const { queue } of this.#lanes) queue.kick();
   }
 
   read(sector: number, buffer: PhysAddr, length: number): Promise<BlockStatus> {
@@ -99,6 +136,31 @@ export class VirtioBlockDriver implements BlockDriver {
   flush(): Promise<BlockStatus> {
     // Without the feature a completed write is stable already (virtio 1.4 §5.2.6.2).
     return this.#canFlush ? this.#request(BlockOp.FLUSH, 0, 0, 0) : Promise.resolve(BlockStatus.OK);
+  }
+
+  discard(sector: number, length: number): Promise<BlockStatus> {
+    return this.#range(BlockOp.DISCARD, sector, length, 0);
+  }
+
+  writeZeroes(sector: number, length: number, unmap = false): Promise<BlockStatus> {
+    return this.#range(BlockOp.WRITE_ZEROES, sector, length, unmap ? SegmentFlag.UNMAP : 0);
+  }
+
+  secureErase(sector: number, length: number): Promise<BlockStatus> {
+    return this.#range(BlockOp.SECURE_ERASE, sector, length, 0);
+  }
+
+  /** Whether writes may stay in the device's cache until a flush; null when the device does not say. */
+  get writeCache(): boolean | null {
+    if (!this.#canChooseCache) return null;
+    return this.#transport.readConfig(BlockConfig.at.writeback, 1) !== 0;
+  }
+
+  /** Turns the device's cache on or off. False when the device has no switch. */
+  chooseCache(on: boolean): boolean {
+    if (!this.#canChooseCache || this.#gone) return false;
+    this.#transport.writeConfig(BlockConfig.at.writeback, 1, on ? 1 : 0);
+    return this.writeCache === on;
   }
 
   async serial(): Promise<string | null> {
@@ -115,50 +177,77 @@ export class VirtioBlockDriver implements BlockDriver {
     if (this.#stopped) return;
     this.#stopped = true;
     this.#abandon();
-    this.#queue.release();
-    this.#slots.release();
+    for (const { queue, slots } of this.#lanes) {
+      queue.release();
+      slots.release();
+    }
   }
 
-  /** Builds one request and makes it available; false when there is no room or no mapping. */
+  /** Builds one request and makes it available; the lane that took it, or null when there is no room or no mapping. */
   #start(
     op: BlockOp,
     sector: number,
     buffer: PhysAddr,
     length: number,
+    flags: number,
     tag: number,
     resolve: ((status: BlockStatus) => void) | null,
-  ): boolean {
-    if (length > this.maxTransfer) throw new DmaApiError(`a request of ${length} bytes; at most ${this.maxTransfer}`);
-    const slots = this.#slots;
+  ): Lane | null {
+    if (op < FIRST_RANGE ? length > this.maxTransfer : length > this.maxRange[op]) throw this.#tooLong(op, length);
+    const lanes = this.#lanes;
+    const lane = lanes.length === 1 ? lanes[0] : this.#laneOf(tag);
+    const { slots, queue } = lane;
     const slot = slots.take();
-    if (slot < 0) return false;
-    slots.prepare(slot, TYPE[op], sector);
+    if (slot < 0) return null;
     const list = this.#list.clear();
+    slots.prepare(slot, TYPE[op], op < FIRST_RANGE ? sector : 0);
     slots.addHeader(list, slot);
+    if (op < FIRST_RANGE) this.#addData(list, op, buffer, length);
+    else {
+      slots.prepareSegment(slot, sector, length / SECTOR_SIZE, flags);
+      slots.addSegment(list, slot);
+    }
+    slots.addStatus(list, slot);
+    const added = queue.add(list, slot);
+    if (added !== 0) {
+      slots.give(slot);
+      if (added === -Errno.EIO) this.#fail("its ring is broken");
+      return null;
+    }
+    slots.tag[slot] = tag;
+    slots.resolve[slot] = resolve;
+    this.#timer ??= this.#context.guest.after(TIMEOUT, this.#watch);
+    return lane;
+  }
+
+  #addData(list: BufferList, op: BlockOp, buffer: PhysAddr, length: number): void {
     for (let at = 0; at < length; at += this.#segment) {
       const part = Math.min(length - at, this.#segment);
       if (op === BlockOp.WRITE) list.out(buffer + at, part);
       else list.in(buffer + at, part);
     }
-    slots.addStatus(list, slot);
-    const added = this.#queue.add(list, slot);
-    if (added !== 0) {
-      slots.give(slot);
-      if (added === -Errno.EIO) this.#fail("its ring is broken");
-      return false;
-    }
-    slots.tag[slot] = tag;
-    slots.resolve[slot] = resolve;
-    this.#timer ??= this.#context.guest.after(TIMEOUT, this.#watch);
-    return true;
   }
 
-  #request(op: BlockOp, sector: number, buffer: PhysAddr, length: number): Promise<BlockStatus> {
+  /** Requests with neighbouring tags go to different queues, unless theirs is full. */
+  #laneOf(tag: number): Lane {
+    const lanes = this.#lanes;
+    const own = lanes[tag % lanes.length];
+    if (own.slots.busy < own.slots.count) return own;
+    return lanes.find(({ slots }) => slots.busy < slots.count) ?? own;
+  }
+
+  #tooLong(op: BlockOp, length: number): DmaApiError {
+    const most = op < FIRST_RANGE ? this.maxTransfer : this.maxRange[op];
+    return new DmaApiError(`a request of ${length} bytes; at most ${most}`);
+  }
+
+  #request(op: BlockOp, sector: number, buffer: PhysAddr, length: number, flags = 0): Promise<BlockStatus> {
     return new Promise((resolve) => {
       const attempt = () => {
-        if (this.#gone) resolve(BlockStatus.DEVICE_GONE);
-        else if (this.#start(op, sector, buffer, length, 0, resolve)) this.#queue.kick();
-        else if (this.#slots.busy > 0) this.#waiting.push(attempt);
+        if (this.#gone) return resolve(BlockStatus.DEVICE_GONE);
+        const lane = this.#start(op, sector, buffer, length, flags, 0, resolve);
+        if (lane !== null) lane.queue.kick();
+        else if (this.#busy > 0) this.#waiting.push(attempt);
         // Nothing will complete, so nothing will give back what the mapping needs.
         else resolve(this.#gone ? BlockStatus.DEVICE_GONE : BlockStatus.IO_ERROR);
       };
@@ -166,39 +255,62 @@ export class VirtioBlockDriver implements BlockDriver {
     });
   }
 
+  /** A range, in as many requests as the device wants; the first failure ends it. */
+  async #range(op: BlockOp, sector: number, length: number, flags: number): Promise<BlockStatus> {
+    const most = this.maxRange[op];
+    if (this.#gone) return BlockStatus.DEVICE_GONE;
+    if (most === 0) return BlockStatus.UNSUPPORTED;
+    for (let at = 0; at < length; at += most) {
+      const part = Math.min(length - at, most);
+      const status = await this.#request(op, sector + at / SECTOR_SIZE, 0, part, flags);
+      if (status !== BlockStatus.OK) return status;
+    }
+    return BlockStatus.OK;
+  }
+
+  /** Requests in flight. */
+  get #busy(): number {
+    let busy = 0;
+    for (const { slots } of this.#lanes) busy += slots.busy;
+    return busy;
+  }
+
   /** Interrupt: used buffers. */
-  readonly #used = (): void => {
+  #used(lane: Lane): void {
     if (this.#gone) return;
-    const queue = this.#queue;
+    const { queue, slots } = lane;
     do {
       for (let slot = queue.poll(); slot >= 0; slot = queue.poll()) {
-        this.#complete(slot, RESULT[this.#slots.result(slot)]);
+        this.#complete(slots, slot, RESULT[slots.result(slot)]);
         if (this.#gone) return;
       }
     } while (!queue.broken && !queue.enableInterrupt());
     if (queue.broken) return this.#fail("it used a buffer that it was not given");
     if (this.#waiting.length > 0) this.#retry();
-    queue.kick();
-    if (this.#slots.busy === 0) this.#stopWatching();
-  };
+    this.kick();
+    if (this.#busy === 0) this.#stopWatching();
+  }
 
   /** Interrupt: the configuration, or the device's health. */
   readonly #changed = (): void => {
     if (this.#gone) return;
-    if ((this.#transport.readStatus() & Status.DEVICE_NEEDS_RESET) !== 0) this.#fail("it needs a reset");
+    if ((this.#transport.readStatus() & Status.DEVICE_NEEDS_RESET) !== 0) return this.#fail("it needs a reset");
+    const capacity = readCapacity(this.#transport);
+    if (capacity === this.#capacity) return;
+    this.#capacity = capacity;
+    this.onResize(capacity);
   };
 
   /** Timer: looks whether the oldest request has been waiting too long. */
   readonly #watch = (): void => {
     const { guest } = this.#context;
     this.#timer = null;
-    const left = this.#slots.oldest() + TIMEOUT - guest.now;
+    const left = Math.min(...this.#lanes.map(({ slots }) => slots.oldest())) + TIMEOUT - guest.now;
     if (left <= 0) this.#fail(`it did not answer for ${TIMEOUT / 1e9} s`);
     else if (left !== Infinity) this.#timer = guest.after(left, this.#watch);
   };
 
-  #complete(slot: number, status: BlockStatus): void {
-    const slots = this.#slots;
+  #complete(slots: RequestSlots, slot: number, status: BlockStatus): void {
     const tag = slots.tag[slot];
     const resolve = slots.resolve[slot];
     slots.give(slot);
@@ -231,8 +343,10 @@ export class VirtioBlockDriver implements BlockDriver {
     this.#stopWatching();
     resetDevice(this.#transport, () => this.#context.guest.relax());
     this.#transport.disconnect();
-    for (let slot = this.#queue.detachUnused(); slot >= 0; slot = this.#queue.detachUnused()) {
-      this.#complete(slot, BlockStatus.DEVICE_GONE);
+    for (const { queue, slots } of this.#lanes) {
+      for (let slot = queue.detachUnused(); slot >= 0; slot = queue.detachUnused()) {
+        this.#complete(slots, slot, BlockStatus.DEVICE_GONE);
+      }
     }
     this.#retry();
   }

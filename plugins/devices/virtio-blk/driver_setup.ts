@@ -4,10 +4,12 @@
  * @module
  */
 
+import { SECTOR_SIZE } from "@iova/block";
 import { type DriverContext, Errno, GuestMemoryError } from "@iova/core";
 import {
   type Addressing,
   chooseAddressing,
+  DmaAddressing,
   type DriverAddressing,
   type DriverQueue,
   type DriverTransport,
@@ -22,11 +24,21 @@ import {
   ringFeatures,
   Status,
 } from "@iova/virtio";
-import { BLOCK_DEVICE, BlockConfig, BlockFeature } from "./layout.ts";
+import { BLOCK_DEVICE, BlockConfig, type BlockConfigNumber, BlockFeature } from "./layout.ts";
 
 /** What a person can choose about the driver. */
 export interface BlockDriverOptions extends RingFeatures {
-  /** Entries of the queue, if the device has as many. */
+  /** Queues, if the device has as many. Default 1. */
+  readonly queues?: number;
+  /** Takes DISCARD when it is offered. Default true. */
+  readonly discard?: boolean;
+  /** Takes WRITE_ZEROES when it is offered. Default true. */
+  readonly writeZeroes?: boolean;
+  /** Takes SECURE_ERASE when it is offered. Default true. */
+  readonly secureErase?: boolean;
+  /** Takes CONFIG_WCE when it is offered. Default true. */
+  readonly configWce?: boolean;
+  /** Entries of each queue, if the device has as many. */
   readonly queueSize: number;
   /** Who makes addresses. */
   readonly driverAddressing: DriverAddressing;
@@ -34,20 +46,38 @@ export interface BlockDriverOptions extends RingFeatures {
   readonly requestMemory: "coherent" | "streaming";
 }
 
+/** What a device says of itself. Bytes, where nothing else is said; 0: it cannot do that. */
+export interface BlockLimits {
+  /** Of a block: what requests are whole multiples of. */
+  readonly blockSize: number;
+  /** Most data segments in one request. */
+  readonly maxSegments: number;
+  /** Longest data segment. */
+  readonly maxSegmentSize: number;
+  /** Longest DISCARD. */
+  readonly maxDiscard: number;
+  /** Longest WRITE_ZEROES. */
+  readonly maxZeroes: number;
+  /** Longest SECURE_ERASE. */
+  readonly maxErase: number;
+}
+
 /** A device that has been set up, all but DRIVER_OK. */
 export interface BlockSetup {
   readonly transport: DriverTransport;
-  readonly queue: DriverQueue;
+  /** Its queues, by number. */
+  readonly queues: readonly DriverQueue[];
   readonly addressing: Addressing;
   readonly features: FeatureSet;
   /** Sectors. */
   readonly capacity: number;
-  /** Most data segments in one request. */
-  readonly maxSegments: number;
+  readonly limits: BlockLimits;
 }
 
 /** What a legacy driver says of a ring that its 32 bits of page frame number do not reach. */
 const TOO_HIGH = "platform bug: a legacy virtio interface must not be used with rings above 16 TiB";
+/** The same, when the platform knows that it has no such memory. */
+const NO_LOW_RING = "no memory for the ring of a legacy virtio interface, which must lie below 16 TiB";
 const TWO32 = 4294967296;
 const SMALLEST_RING = 4096;
 
@@ -67,10 +97,9 @@ export function setUp(transport: DriverTransport, context: DriverContext, option
     throw new Error("the device refuses every set of features that this driver knows");
   }
   const addressing = chooseAddressing(context, features, options.driverAddressing);
-  const queue = makeQueue(transport, context, options, features, addressing);
-  const segments = features.has(BlockFeature.SEG_MAX) ? transport.readConfig(BlockConfig.at.seg_max, 4) : 1;
-  const maxSegments = Math.max(1, Math.min(segments, queue.size - OVERHEAD));
-  return { transport, queue, addressing, features, capacity: readCapacity(transport), maxSegments };
+  const queues = makeQueues(transport, context, options, features, addressing);
+  const limits = readLimits(transport, features, queues[0].size);
+  return { transport, queues, addressing, features, capacity: readCapacity(transport), limits };
 }
 
 /** Descriptors of a request besides its data. */
@@ -78,13 +107,62 @@ const OVERHEAD = 2;
 
 /** Every feature that this driver knows; ACCESS_PLATFORM it accepts whenever it is offered. */
 function known(options: BlockDriverOptions): FeatureSet {
+  const { discard = true, writeZeroes = true, secureErase = true, configWce = true } = options;
   return new FeatureSet([
     ...ringFeatures({ ...options, accessPlatform: true }),
+    Feature.ANY_LAYOUT,
+    BlockFeature.SIZE_MAX,
     BlockFeature.SEG_MAX,
     BlockFeature.RO,
     BlockFeature.BLK_SIZE,
     BlockFeature.FLUSH,
+    BlockFeature.TOPOLOGY,
+    BlockFeature.MQ,
+    ...(configWce ? [BlockFeature.CONFIG_WCE] : []),
+    ...(discard ? [BlockFeature.DISCARD] : []),
+    ...(writeZeroes ? [BlockFeature.WRITE_ZEROES] : []),
+    ...(secureErase ? [BlockFeature.SECURE_ERASE] : []),
   ]);
+}
+
+/** What the configuration says, as far as it is valid. */
+function readLimits(transport: DriverTransport, features: FeatureSet, queueSize: number): BlockLimits {
+  const read = (feature: number, name: BlockConfigNumber, otherwise: number) =>
+    features.has(feature) ? transport.readConfig(BlockConfig.at[name], 4) : otherwise;
+  const { SEG_MAX, SIZE_MAX, BLK_SIZE, DISCARD, WRITE_ZEROES, SECURE_ERASE } = BlockFeature;
+  const blockSize = read(BLK_SIZE, "blk_size", SECTOR_SIZE);
+  return {
+    // What is no block size at all is no reason to read nothing.
+    blockSize: blockSize >= SECTOR_SIZE && (blockSize & (blockSize - 1)) === 0 ? blockSize : SECTOR_SIZE,
+    maxSegments: Math.max(1, Math.min(read(SEG_MAX, "seg_max", 1), queueSize - OVERHEAD)),
+    maxSegmentSize: read(SIZE_MAX, "size_max", Number.MAX_SAFE_INTEGER),
+    maxDiscard: read(DISCARD, "max_discard_sectors", 0) * SECTOR_SIZE,
+    maxZeroes: read(WRITE_ZEROES, "max_write_zeroes_sectors", 0) * SECTOR_SIZE,
+    maxErase: read(SECURE_ERASE, "max_secure_erase_sectors", 0) * SECTOR_SIZE,
+  };
+}
+
+/** As many queues as the device has and a person asks for. */
+function makeQueues(
+  transport: DriverTransport,
+  context: DriverContext,
+  options: BlockDriverOptions,
+  features: FeatureSet,
+  addressing: Addressing,
+): DriverQueue[] {
+  const offered = features.has(BlockFeature.MQ) ? transport.readConfig(BlockConfig.at.num_queues, 2) : 1;
+  const queues: DriverQueue[] = [];
+  try {
+    for (let i = 0; i < Math.max(1, Math.min(options.queues ?? 1, offered)); i++) {
+      queues.push(makeQueue(transport, context, options, features, addressing, i));
+    }
+    return queues;
+  } catch (error) {
+    // The device must have forgotten the rings before they are freed.
+    resetDevice(transport, () => context.guest.relax());
+    for (const queue of queues) queue.release();
+    throw error;
+  }
 }
 
 /** Descriptors of the shortest request with data. */
@@ -105,30 +183,31 @@ function makeQueue(
   { queueSize, requestMemory }: BlockDriverOptions,
   features: FeatureSet,
   addressing: Addressing,
+  index: number,
 ): DriverQueue {
-  let size = transport.queueSize(0);
-  // A legacy device dictates the size.
-  if (!transport.legacy) size = queueSizeWithin(features, Math.min(queueSize, size));
+  let size = transport.queueSize(index);
+  if (!transport.dictatesSize) size = queueSizeWithin(features, Math.min(queueSize, size));
   if (size === 0) throw new Error("the device has no queue");
   for (;;) {
     const queue = makeDriverQueue(features, {
-      index: 0,
+      index,
       size,
       guest,
       addressing,
-      notify: transport.notifier(0),
+      notify: transport.notifier(index),
       depth: queueDepth(features, size),
       coherentTables: requestMemory === "coherent",
     });
     if (queue !== null) {
-      const refused = transport.enableQueue(0, size, queue.addresses);
+      const refused = transport.enableQueue(index, size, queue.addresses);
       if (refused === 0) return queue;
       queue.release();
       throw new Error(refused === -Errno.E2BIG ? TOO_HIGH : `the device refuses a queue of ${size}`);
     }
     // With little memory left a smaller ring will do, as on Linux.
     const bytes = queueBytes(features, size);
-    if (transport.legacy || bytes <= SMALLEST_RING || size <= 4) {
+    if (transport.dictatesSize || bytes <= SMALLEST_RING || size <= 4) {
+      if (addressing instanceof DmaAddressing && transport.legacy) throw new Error(NO_LOW_RING);
       throw new GuestMemoryError("the ring of a virtio block device", bytes);
     }
     size = Math.floor(size / 2);
@@ -136,7 +215,7 @@ function makeQueue(
 }
 
 /** The capacity, read again when the configuration changed in between (virtio 1.4 §2.5.1). */
-function readCapacity(transport: DriverTransport): number {
+export function readCapacity(transport: DriverTransport): number {
   for (let i = 0;; i++) {
     const before = transport.generation();
     const low = transport.readConfig(BlockConfig.at.capacity, 4);

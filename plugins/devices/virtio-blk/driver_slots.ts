@@ -8,13 +8,15 @@
 import type { BlockStatus } from "@iova/block";
 import { GuestMemoryError, type GuestPort, lowHalf, type PhysAddr } from "@iova/core";
 import type { Addressing, BufferList, RingMemory } from "@iova/virtio";
-import { RequestHeader, RequestStatus, STATUS_SIZE } from "./layout.ts";
+import { RequestHeader, RequestStatus, Segment, STATUS_SIZE } from "./layout.ts";
 
 /**
  * Header and status live on cache lines of their own: the device writes one and reads the other, and no two mappings may
  * share a line that the device writes.
  */
 const LINE = 64;
+/** A segment shares the header's line: the device reads both. */
+const SEGMENT_AT = RequestHeader.size;
 const STATUS_AT = LINE;
 const SLOT_SIZE = 2 * LINE;
 /** What a status byte holds until the device has written it. */
@@ -72,9 +74,12 @@ export class RequestSlots {
 
   /** Adds a slot's header to a request. */
   addHeader(list: BufferList, slot: number): void {
-    const shared = this.#shared;
-    if (shared === null) list.out(this.#at(slot), RequestHeader.size);
-    else list.outMapped(shared.hi, (shared.lo + slot * SLOT_SIZE) | 0, RequestHeader.size);
+    this.#addOut(list, slot, 0, RequestHeader.size);
+  }
+
+  /** Adds a slot's segment to a request, a buffer of its own: some devices want the header alone in the first. */
+  addSegment(list: BufferList, slot: number): void {
+    this.#addOut(list, slot, SEGMENT_AT, Segment.size);
   }
 
   /** Adds a slot's status to a request. */
@@ -83,6 +88,18 @@ export class RequestSlots {
     if (shared === null) list.in(this.#at(slot) + STATUS_AT, STATUS_SIZE);
     // The block is aligned to its size, so the low half does not carry.
     else list.inMapped(shared.hi, (shared.lo + slot * SLOT_SIZE + STATUS_AT) | 0, STATUS_SIZE);
+  }
+
+  /** Writes a slot's segment: `sectors` sectors from `sector` on. */
+  prepareSegment(slot: number, sector: number, sectors: number, flags: number): void {
+    const at = this.#at(slot);
+    const region = this.#guest.memory.ram(at)!;
+    const offset = at - region.base + SEGMENT_AT;
+    const { view } = region;
+    view.setInt32(offset + Segment.at.sector, lowHalf(sector), true);
+    view.setInt32(offset + Segment.at.sector + 4, Math.floor(sector / TWO32), true);
+    view.setInt32(offset + Segment.at.num_sectors, sectors, true);
+    view.setInt32(offset + Segment.at.flags, flags, true);
   }
 
   /** Writes a slot's header, and marks its status as not written. */
@@ -117,6 +134,13 @@ export class RequestSlots {
   release(): void {
     if (this.#shared !== null) this.#shared.free();
     else this.#guest.heap.free(this.#base);
+  }
+
+  #addOut(list: BufferList, slot: number, at: number, size: number): void {
+    const shared = this.#shared;
+    if (shared === null) list.out(this.#at(slot) + at, size);
+    // The block is aligned to its size, so the low half does not carry.
+    else list.outMapped(shared.hi, (shared.lo + slot * SLOT_SIZE + at) | 0, size);
   }
 
   #at(slot: number): PhysAddr {

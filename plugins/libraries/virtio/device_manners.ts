@@ -24,8 +24,8 @@ export interface Manners {
   readonly givesBusMaster: boolean;
   /** What a legacy interface offers besides the device's own bits and those of rings. */
   readonly legacyFeatures: readonly number[];
-  /** What QueueSizeMax of MMIO reads for a queue that exists; 0: the truth. */
-  readonly mmioQueueSizeMax: number;
+  /** A driver may give any queue this many entries, and MMIO says so; 0: what the queue has. */
+  readonly largestQueue: number;
   /** Vendor id of MMIO. */
   readonly mmioVendor: number;
 }
@@ -40,7 +40,7 @@ export const MANNERS: Readonly<Record<"spec" | "qemu", Manners>> = {
     zeroAddressResets: false,
     givesBusMaster: false,
     legacyFeatures: [Feature.ANY_LAYOUT],
-    mmioQueueSizeMax: 0,
+    largestQueue: 0,
     mmioVendor: 0x1af4,
   },
   qemu: {
@@ -51,7 +51,7 @@ export const MANNERS: Readonly<Record<"spec" | "qemu", Manners>> = {
     zeroAddressResets: true,
     givesBusMaster: true,
     legacyFeatures: [Feature.NOTIFY_ON_EMPTY, Feature.BAD_FEATURE],
-    mmioQueueSizeMax: 1024,
+    largestQueue: 1024,
     mmioVendor: 0x554d4551,
   },
 };

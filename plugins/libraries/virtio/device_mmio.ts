@@ -188,8 +188,7 @@ export class VirtioMmioDevice implements RegisterBlock, DeviceTransport, VirtioP
 
   #sizeMax(): number {
     const queue = this.#queue;
-    if (queue === undefined || queue.maxSize === 0) return 0;
-    return this.device.manners.mmioQueueSizeMax || queue.maxSize;
+    return queue === undefined ? 0 : this.device.largest(queue);
   }
 
   #kick(value: number): void {

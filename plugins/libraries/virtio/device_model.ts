@@ -308,7 +308,14 @@ export class VirtioDevice {
 
   /** The driver sets a queue's size. Refused, so that the old one reads back, unless its ring can have it. */
   resize(queue: VirtioQueue, size: number): void {
-    if (!queue.enabled && isQueueSize(this.accepted, size, this.#rules) && size <= queue.maxSize) queue.size = size;
+    if (!queue.enabled && isQueueSize(this.accepted, size, this.#rules) && size <= this.largest(queue)) {
+      queue.size = size;
+    }
+  }
+
+  /** Most entries that the driver may give a queue; 0: there is no such queue. */
+  largest({ maxSize }: VirtioQueue): number {
+    return maxSize === 0 ? 0 : this.manners.largestQueue || maxSize;
   }
 
   /** The driver enables a queue. */

@@ -78,6 +78,7 @@ const RING_ALIGN = 4096;
 export class VirtioMmioTransport implements DriverTransport {
   readonly type: number;
   readonly legacy: boolean;
+  readonly dictatesSize = false;
   readonly #guest: GuestPort;
   readonly #slot: MmioSlot;
   #accepted = new FeatureSet();

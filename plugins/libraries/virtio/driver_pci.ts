@@ -42,6 +42,7 @@ interface Regions {
 export class VirtioPciTransport implements DriverTransport, PciVectors {
   readonly type: number;
   readonly legacy = false;
+  readonly dictatesSize = false;
   readonly #guest: GuestPort;
   readonly #fn: PciDevice;
   readonly #regions: Regions;

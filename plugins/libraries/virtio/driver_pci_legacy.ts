@@ -33,6 +33,7 @@ export function hasLegacyInterface(fn: PciDevice): boolean {
 export class VirtioPciLegacyTransport implements DriverTransport, PciVectors {
   readonly type: number;
   readonly legacy = true;
+  readonly dictatesSize = true;
   readonly #guest: GuestPort;
   readonly #fn: PciDevice;
   readonly #ports: number;

@@ -13,11 +13,13 @@ import { type FeatureSet, Status } from "./layout_features.ts";
 export interface DriverTransport {
   /** Virtio device type. */
   readonly type: number;
-  /**
-   * The legacy interface (virtio 0.9): 32 feature bits, no FEATURES_OK, rings in one block below 2^44 whose size the device
-   * dictates.
-   */
+  /** The legacy interface (virtio 0.9): 32 feature bits, no FEATURES_OK, rings in one block below 2^44. */
   readonly legacy: boolean;
+  /**
+   * The size of a queue is what {@linkcode DriverTransport.queueSize} says, and no other: the legacy interface on PCI.
+   * Absent: a driver can choose a smaller one.
+   */
+  readonly dictatesSize?: boolean;
   /** The status register; writing 0 resets. */
   readStatus(): number;
   /** See {@linkcode DriverTransport.readStatus}. */

@@ -8,6 +8,7 @@ import { type PciWorld, pciWorld } from "@iova/pci/testing";
 import { type RingFeatures, VirtioDevice, VirtioPciFunction } from "@iova/virtio";
 import { MockDriver, MockRing } from "@iova/virtio/testing";
 import { BlockModel } from "../device.ts";
+import type { BlockTraits } from "../device_config.ts";
 
 /** Where header, data and status are. */
 export const HDR = 0x100000;
@@ -23,9 +24,10 @@ export const EVENT_IDX = 29;
 
 /** A medium in memory that can be told to fail. Sector n begins with n, little-endian. */
 export class TestDisk implements BlockBackend {
-  readonly size = SECTORS * 512;
+  size = SECTORS * 512;
   readonly bytes = new Uint8Array(this.size);
   readOnly = false;
+  resized = 0;
   flushes = 0;
   failing = false;
 
@@ -43,6 +45,13 @@ export class TestDisk implements BlockBackend {
   write(position: number, bytes: Uint8Array, offset: number, length: number): boolean {
     if (this.failing) return false;
     this.bytes.set(bytes.subarray(offset, offset + length), position);
+    return true;
+  }
+
+  resize(size: number): boolean {
+    if (this.failing || size > this.bytes.length) return false;
+    this.size = size;
+    this.resized++;
     return true;
   }
 
@@ -73,12 +82,13 @@ export interface BlkWorld extends PciWorld {
   put(address: number, hex: string): void;
 }
 
-export interface BlkWorldOptions {
+export interface BlkWorldOptions extends Omit<BlockTraits, "queueSize"> {
+  personality?: "spec" | "qemu";
+  latency?: number;
   size?: number;
   queueSize?: number;
   features?: number[];
   serial?: string;
-  readOnly?: boolean;
   interrupts?: boolean;
   vectors?: number;
   accessPlatform?: boolean;
@@ -89,7 +99,7 @@ export interface BlkWorldOptions {
 }
 
 export function blkWorld(options: BlkWorldOptions = {}): BlkWorld {
-  const { size = 16, queueSize = 128, features = FEATURES, serial = "", readOnly = false } = options;
+  const { size = 16, queueSize = 128, features = FEATURES, serial = "" } = options;
   const world = pciWorld(0x200000);
   const { context, root, guest, pci, space, scheduler, events } = world;
   const disk = new TestDisk();
@@ -125,9 +135,11 @@ export function blkWorld(options: BlkWorldOptions = {}): BlkWorld {
     classCode: 0x010000,
     vectors: options.vectors ?? 2,
     make(port) {
-      model = new BlockModel({ id: "disk0", port, backend: disk, readOnly, queueSize, serial, events });
+      model = new BlockModel({ ...options, id: "disk0", port, backend: disk, queueSize, serial, events, scheduler });
       const { accessPlatform = true } = options;
-      return new VirtioDevice({ ...options.rings, id: "disk0", port, scheduler, events, model, accessPlatform });
+      const { personality } = options;
+      const given = { ...options.rings, ...(personality && { personality }), accessPlatform };
+      return model.device = new VirtioDevice({ ...given, id: "disk0", port, scheduler, events, model });
     },
   });
   pci.enumerate();
