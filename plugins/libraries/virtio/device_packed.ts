@@ -139,7 +139,7 @@ export class PackedDeviceQueue extends DeviceRing {
     for (let at = 0, end = entries * DESC_WORDS; at < end; at += DESC_WORDS) {
       // Entries follow one another: of the flags only WRITE counts (§2.8.8).
       const flags = words[at + ID_FLAGS] >>> FLAGS_SHIFT;
-      if ((flags & INDIRECT) !== 0) return this.break(RingFault.NESTED);
+      if ((flags & INDIRECT) !== 0 && this.rules.nested) return this.break(RingFault.NESTED);
       const length = words[at + LEN] >>> 0;
       const fault = this.take(chain, words[at + ADDR_HI], words[at + ADDR_LO], length, flags);
       if (fault !== RingFault.NONE) return this.break(fault);

@@ -17,6 +17,8 @@ export interface RingRules {
   readonly indirectNegotiated: boolean;
   /** NEXT beside INDIRECT breaks the device; false: it means nothing. */
   readonly indirectNext: boolean;
+  /** INDIRECT in an indirect table breaks the device; false: it means nothing there. */
+  readonly nested: boolean;
   /** Most entries of an indirect table, when that is more than the ring has. */
   readonly tableEntries: number;
   /** Ring sizes of a split ring that are no power of two are refused; false: they are taken. */
@@ -30,6 +32,7 @@ export const RING_RULES: Readonly<Record<Personality, RingRules>> = {
     indirectTail: true,
     indirectNegotiated: true,
     indirectNext: true,
+    nested: true,
     tableEntries: 0,
     powersOfTwo: true,
   },
@@ -38,6 +41,7 @@ export const RING_RULES: Readonly<Record<Personality, RingRules>> = {
     indirectTail: false,
     indirectNegotiated: false,
     indirectNext: false,
+    nested: false,
     tableEntries: 1024,
     powersOfTwo: false,
   },

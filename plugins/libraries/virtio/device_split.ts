@@ -141,7 +141,7 @@ export class SplitDeviceQueue extends DeviceRing {
     for (let steps = 0; steps < entries; steps++) {
       const at = index * DESC_WORDS;
       const flags = words[at + FLAGS_NEXT / 4];
-      if ((flags & INDIRECT) !== 0) return this.break(RingFault.NESTED);
+      if ((flags & INDIRECT) !== 0 && this.rules.nested) return this.break(RingFault.NESTED);
       const length = words[at + LEN / 4] >>> 0;
       const fault = this.take(chain, words[at + ADDR_HI / 4], words[at + ADDR_LO / 4], length, flags);
       if (fault !== RingFault.NONE) return this.break(fault);
