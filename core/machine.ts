@@ -211,6 +211,11 @@ export class Machine {
     return driver as T;
   }
 
+  /** The ids of the devices that are plugged in. */
+  get deviceIds(): string[] {
+    return [...this.#slots].filter(([, { removed }]) => !removed).map(([id]) => id);
+  }
+
   /** The device half of a device. @throws {RangeError} when there is no such device. */
   device(id: string): Device {
     return this.#slot(id).device;

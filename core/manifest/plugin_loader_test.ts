@@ -132,4 +132,4 @@ function isModule(path: string): boolean {
   }
 }
 
-const ORDER = ["platform", "bus", "device", "check", "workload", "door"];
+const ORDER = ["platform", "bus", "profile", "device", "check", "workload", "door"];

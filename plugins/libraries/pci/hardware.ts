@@ -9,7 +9,7 @@ export { PciBridge, PciUplink } from "./hardware_bridge.ts";
 export { PciBus, pciBus } from "./hardware_bus.ts";
 export type { PciChipset } from "./hardware_chipset.ts";
 export { ConfigSpace, type ConfigWatch } from "./hardware_config.ts";
-export { COMMAND_WRITABLE, PciFunction, type PciNode } from "./hardware_function.ts";
+export { PciFunction, type PciNode } from "./hardware_function.ts";
 export { PciHost, type PciServices } from "./hardware_host.ts";
 export { placeNumber } from "./hardware_place.ts";
 export { Msix } from "./hardware_msix.ts";

@@ -10,6 +10,11 @@ import type { ConfigSpace } from "./hardware_config.ts";
 export interface PciChipset {
   /** Configuration space of the host bridge's own function at 00.0. Absent: a bridge that only says what it is. */
   readonly hostBridge?: ConfigSpace;
+  /**
+   * Whether bits 1:0 of the address port are kept and select a byte, as in QEMU, on which its device tests rely. Absent: they
+   * read as zero (PCI 3.0 §3.2.2.3.2).
+   */
+  readonly byteAddresses?: boolean;
   /** Whether configuration mechanism #1 answers at ports 0xCF8 to 0xCFF. Absent: it does. */
   readonly ports?: boolean;
   /**

@@ -19,6 +19,7 @@ export type PciServices = Pick<MachineServices, "space" | "io" | "interrupts" | 
 const PORTS = 8;
 const DATA = CONFIG_DATA_PORT - CONFIG_ADDRESS_PORT;
 const { mask, shift } = ConfigAddress;
+const BYTE = 3;
 const ADDRESS_BITS = mask.register | mask.function | mask.device | mask.bus | mask.enable;
 
 interface Mapped {
@@ -33,10 +34,12 @@ export class PciHost implements RegisterBlock {
   /** Bridges in the whole tree; each has a bus below it. */
   bridges = 0;
   #address = 0;
+  readonly #addressBits: number;
   #mapped: Mapped[] = [];
 
   /** Makes `root` a PCI bus, with the host bridge's own function at 00.0. What `chipset` leaves out is generic. */
   constructor(readonly services: PciServices, root: Bus, readonly chipset: PciChipset = {}) {
+    this.#addressBits = chipset.byteAddresses ? ADDRESS_BITS | BYTE : ADDRESS_BITS;
     this.root = new PciBus(root, this, null);
     const { hostBridge = genericHostBridge() } = chipset;
     this.root.addNode({ name: "the host bridge", place: 0, config: hostBridge });
@@ -63,7 +66,7 @@ export class PciHost implements RegisterBlock {
 
   /** See `RegisterBlock`. */
   write(offset: number, width: Width, value: number): void {
-    if (offset === 0 && width === 4) this.#address = value & ADDRESS_BITS;
+    if (offset === 0 && width === 4) this.#address = value & this.#addressBits;
     else this.#selected(offset, width)?.config.write(this.#register(offset), width, value);
   }
 
@@ -108,7 +111,7 @@ export class PciHost implements RegisterBlock {
   }
 
   #register(offset: number): number {
-    return (this.#address & mask.register) + offset - DATA;
+    return this.#address & (mask.register | BYTE) | offset - DATA;
   }
 
   #selected(offset: number, width: Width): PciNode | null {

@@ -45,6 +45,7 @@ export class Board {
     this.host = new PciHost(services, root, {
       hostBridge: hostBridge.config,
       ports: false,
+      byteAddresses: true,
       homes: IDE_HOME,
       intx: (pin, asserted) => this.#router.drive(pirqOf(pin), asserted),
     });

@@ -4,11 +4,14 @@
  * @module
  */
 
-import { COMMAND_WRITABLE, ConfigSpace, Header0, type PciNode, placeNumber } from "@iova/pci";
+import { Command, ConfigSpace, Header0, type PciNode, placeNumber } from "@iova/pci";
 
 /** Subsystem ids that QEMU gives to whatever has none of its own. */
 const QEMU_SUBSYSTEM = { subsystemVendor: 0x1af4, subsystem: 0x1100 } as const;
 const HEADER_SIZE = 0x40;
+/** Bits of the command register that can be written. */
+const WRITABLE = Command.mask.io | Command.mask.memory | Command.mask.busMaster | Command.mask.serr |
+  Command.mask.interruptDisable;
 
 /** What {@linkcode BoardFunction} is. */
 export interface BoardFunctionSpec {
@@ -47,7 +50,7 @@ export class BoardFunction implements PciNode {
     this.place = placeNumber(at)!;
     const { config } = this;
     config.define(0, Header0.encode({ ...QEMU_SUBSYSTEM, ...header }));
-    config.allow(Header0.at.command, 2, COMMAND_WRITABLE);
+    config.allow(Header0.at.command, 2, WRITABLE);
     config.allow(Header0.at.cacheLineSize, 1, 0xff);
     config.allow(Header0.at.interruptLine, 1, 0xff);
     for (let at = HEADER_SIZE; at < config.bytes.length; at += 4) config.allow(at, 4, -1);

@@ -16,7 +16,8 @@ const VERSION_VALUE = (IO_APIC_PINS - 1) << 16 | 0x20;
 const ID_BITS = 0x0f00_0000;
 /** The bits of an entry's low half that software writes: all but the two that the hardware tells. */
 const LOW_WRITABLE = 0x1_ffff & ~(IoApicRedirection.mask.deliveryStatus | IoApicRedirection.mask.remoteIrr);
-const HIGH_WRITABLE = 0xff00_0000 | 0;
+/** The high half holds the destination; like QEMU's, this one also keeps what is reserved there. */
+const HIGH_WRITABLE = -1;
 
 /** See the module's text. */
 export class IoApic implements RegisterBlock {

@@ -11,7 +11,6 @@ import type { Pit } from "./pit.ts";
 
 /** Bits of system control port A. */
 const FAST_RESET = 0x01;
-const A20 = 0x02;
 /** Bits of the speaker's port: gate and data are kept, refresh toggles, the timer's output shows. */
 const SPEAKER_KEPT = 0x03;
 const REFRESH = 0x10;
@@ -19,7 +18,7 @@ const OUTPUT = 0x20;
 
 /** See the module's text. */
 export class PlainPorts {
-  #control = A20;
+  #control = 0;
   #speaker = 0;
   #refresh = 0;
 
@@ -36,14 +35,9 @@ export class PlainPorts {
     io.add(Port.SPEAKER, 1, this.#speakerPort(pit));
   }
 
-  /** Whether address line 20 gets through. Nothing here holds it back. */
-  get a20(): boolean {
-    return (this.#control & A20) !== 0;
-  }
-
   /** Back to power-on. */
   reset(): void {
-    this.#control = A20;
+    this.#control = 0;
     this.#speaker = this.#refresh = 0;
   }
 

@@ -1,0 +1,68 @@
+/**
+ * The drives of a PC's IDE controller, from `-drive if=ide`, `-device ide-hd` and `-device ide-cd`.
+ *
+ * @module
+ */
+
+import type { DeviceEntry } from "@iova/core";
+import { generic } from "../qmp/errors.ts";
+import type { Backends, Drive } from "./backends.ts";
+import type { Properties } from "./properties.ts";
+
+const PLACES = ["primaryMaster", "primarySlave", "secondaryMaster", "secondarySlave"] as const;
+/** QEMU's properties of a drive, and the plugin's. */
+const OPTIONS: Readonly<Record<string, string>> = { serial: "serial", ver: "firmware", model: "model" };
+const KNOWN = ["driver", "id", "drive", "bus", "unit", "bootindex", "write-cache"] as const;
+
+/** See the module's text. */
+export class IdeDrives {
+  readonly #places = new Map<number, Record<string, unknown>>();
+
+  /** A drive at the place with an index, or at the first free one. */
+  addDrive(index: string | undefined, drive: Drive, defaults: Properties): void {
+    this.#put(index === undefined ? this.#free(drive.cdrom ? 2 : 0) : Number(index), drive, defaults);
+  }
+
+  /** `-device ide-hd` or `ide-cd`. */
+  addDevice(properties: Properties, backends: Backends, defaults: Properties): void {
+    const { driver, drive, bus, unit } = properties;
+    const wrong = Object.keys(properties).find((key) => !(key in OPTIONS) && !KNOWN.some((known) => known === key));
+    if (wrong !== undefined) throw generic(`Property '${driver}.${wrong}' not found`);
+    if (driver === "ide-hd" && drive === undefined) throw generic("No drive specified");
+    const cdrom = driver === "ide-cd";
+    const medium = drive === undefined
+      ? { readOnly: true, cdrom }
+      : { ...backends.drive(drive, "drive", driver), cdrom };
+    const channel = bus === undefined ? null : /^ide\.([01])$/.exec(bus);
+    if (bus !== undefined && channel === null) throw generic(`Bus '${bus}' not found`);
+    const first = channel === null ? 0 : 2 * Number(channel[1]);
+    this.#put(unit === undefined ? this.#free(first) : first + Number(unit), medium, { ...defaults, ...properties });
+  }
+
+  /** The controller; null when it has no drive. */
+  entry(): DeviceEntry | null {
+    if (this.#places.size === 0) return null;
+    const drives = [...this.#places].map(([index, drive]) => [PLACES[index], drive]);
+    return { id: "ide", use: "ide", with: { ...Object.fromEntries(drives), personality: "qemu" } };
+  }
+
+  #free(from: number): number {
+    const index = PLACES.findIndex((_, i) => i >= from && !this.#places.has(i));
+    if (index < 0) throw generic("no IDE place is free");
+    return index;
+  }
+
+  #put(index: number, { image, ram, readOnly, cdrom, serial }: Drive, properties: Properties): void {
+    if (PLACES[index] === undefined) throw generic("Can't create IDE unit: there are four places");
+    if (this.#places.has(index)) throw generic(`IDE unit ${index % 2} is in use`);
+    const named = Object.entries(OPTIONS).filter(([key]) => properties[key] !== undefined);
+    this.#places.set(index, {
+      kind: cdrom ? "cdrom" : "disk",
+      ...(image !== undefined && { image }),
+      ...(ram !== undefined && { ram }),
+      ...(!cdrom && { readOnly }),
+      ...(serial !== undefined && { serial }),
+      ...Object.fromEntries(named.map(([key, option]) => [option, properties[key]])),
+    });
+  }
+}

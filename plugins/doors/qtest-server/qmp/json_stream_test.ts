@@ -1,0 +1,35 @@
+import { assertEquals } from "@std/assert";
+import { JsonStream } from "./json_stream.ts";
+
+function parse(...chunks: (string | Uint8Array)[]) {
+  const stream = new JsonStream();
+  return chunks.flatMap((chunk) => [
+    ...stream.push(typeof chunk === "string" ? new TextEncoder().encode(chunk) : chunk),
+  ]);
+}
+
+Deno.test("values come one after the other, with anything or nothing between, in any pieces", () => {
+  assertEquals(parse('{"a": [1, {}]}{"b"', ': "}"}\r\n [2]'), [
+    { value: { a: [1, {}] } },
+    { value: { b: "}" } },
+    { value: [2] },
+  ]);
+});
+
+Deno.test("strings stand in either quotes", () => {
+  assertEquals(parse(`{'execute': 'x', "y": "it's", 'z': 'a "b" \\'c\\''}`), [
+    { value: { execute: "x", y: "it's", z: `a "b" 'c'` } },
+  ]);
+});
+
+Deno.test("what is no JSON is a mistake, and what follows is read", () => {
+  const mistake = { mistake: "JSON parse error, expecting value" };
+  assertEquals(parse('} {"a": nonsense} {"a": 1}'), [mistake, mistake, { value: { a: 1 } }]);
+  assertEquals(parse("nonsense [1]"), [mistake, { value: [1] }]);
+});
+
+Deno.test("depth and length have bounds", () => {
+  assertEquals(parse("[".repeat(2000))[0], { mistake: "JSON token limit exceeded" });
+  assertEquals(parse('"' + "x".repeat(1024 ** 2))[0], { mistake: "JSON token limit exceeded" });
+  assertEquals(parse("x".repeat(5000))[0], { mistake: "JSON parse error" });
+});
