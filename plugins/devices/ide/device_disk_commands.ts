@@ -6,7 +6,7 @@
 
 import type { Disk } from "./device_disk.ts";
 import { putMultiple, putTranslation, selectMode } from "./device_identify.ts";
-import { Command, CommandBlock, Device, DSM_TRIM, Feature, MAX_MULTIPLE, POWER_ACTIVE } from "./layout.ts";
+import { Command, CommandBlock, Device, DSM_TRIM, Feature, MAX_MULTIPLE, POWER_ACTIVE, Status } from "./layout.ts";
 
 const { at } = CommandBlock;
 
@@ -14,6 +14,12 @@ const { at } = CommandBlock;
 export type DiskCommand = (disk: Disk) => void;
 
 const NOTHING: DiskCommand = (disk) => disk.finish();
+
+/** There is no power to save. QEMU's drives do not say that their heads are in place afterwards. */
+function power(disk: Disk): void {
+  disk.finish();
+  if (!disk.channel.behaviour.powerKeepsSeek) disk.status &= ~Status.mask.dsc;
+}
 
 function readPio(ext: boolean): DiskCommand {
   return (disk) => disk.take(ext) && disk.startRead(1);
@@ -143,12 +149,12 @@ export const COMMANDS: readonly (DiskCommand | undefined)[] = byCode([
   [Command.READ_VERIFY_EXT, verify(true)],
   [Command.SEEK, NOTHING],
   [Command.INITIALIZE_DEVICE_PARAMETERS, setParameters],
-  [Command.STANDBY_IMMEDIATE_OLD, NOTHING],
-  [Command.IDLE_IMMEDIATE_OLD, NOTHING],
-  [Command.STANDBY_OLD, NOTHING],
-  [Command.IDLE_OLD, NOTHING],
+  [Command.STANDBY_IMMEDIATE_OLD, power],
+  [Command.IDLE_IMMEDIATE_OLD, power],
+  [Command.STANDBY_OLD, power],
+  [Command.IDLE_OLD, power],
   [Command.CHECK_POWER_MODE_OLD, checkPower],
-  [Command.SLEEP_OLD, NOTHING],
+  [Command.SLEEP_OLD, power],
   [Command.READ_MULTIPLE, readMultiple(false)],
   [Command.WRITE_MULTIPLE, writeMultiple(false)],
   [Command.SET_MULTIPLE_MODE, setMultiple],
@@ -156,12 +162,12 @@ export const COMMANDS: readonly (DiskCommand | undefined)[] = byCode([
   [Command.READ_DMA_ONCE, dma(false, true)],
   [Command.WRITE_DMA, dma(false, false)],
   [Command.WRITE_DMA_ONCE, dma(false, false)],
-  [Command.STANDBY_IMMEDIATE, NOTHING],
-  [Command.IDLE_IMMEDIATE, NOTHING],
-  [Command.STANDBY, NOTHING],
-  [Command.IDLE, NOTHING],
+  [Command.STANDBY_IMMEDIATE, power],
+  [Command.IDLE_IMMEDIATE, power],
+  [Command.STANDBY, power],
+  [Command.IDLE, power],
   [Command.CHECK_POWER_MODE, checkPower],
-  [Command.SLEEP, NOTHING],
+  [Command.SLEEP, power],
   [Command.FLUSH_CACHE, (disk) => disk.flush()],
   [Command.FLUSH_CACHE_EXT, (disk) => disk.flush()],
   [Command.IDENTIFY_DEVICE, (disk) => disk.identify()],

@@ -48,6 +48,7 @@ export const DIFFERENCES = {
     8 as number,
     0 as number,
   ),
+  powerKeepsSeek: row("power commands leave bit 4, seek complete, in the status", true, false),
   takesParameters: row("INITIALIZE DEVICE PARAMETERS changes the translation", true, false),
   tellsMultiple: row("IDENTIFY word 59 follows SET MULTIPLE", true, false),
   checksModes: row("SET FEATURES refuses transfer modes that IDENTIFY does not list", true, false),

@@ -168,11 +168,13 @@ both("READ NATIVE MAX, in 28 and 48 bits", (w) => {
   assertEquals(w.tf().slice(3), "00 00 00 e0");
 });
 
-both("power, seek and recalibrate are done at once, and CHECK POWER MODE says active", (w) => {
-  for (const command of [0xe0, 0xe1, 0xe2, 0xe3, 0xe6, 0x94, 0x95, 0x96, 0x97, 0x99, 0x10, 0x70]) {
+both("power, seek and recalibrate are done at once, and CHECK POWER MODE says active", (w, isQemu) => {
+  const seeks = [0x10, 0x70];
+  for (const command of [0xe0, 0xe1, 0xe2, 0xe3, 0xe6, 0x94, 0x95, 0x96, 0x97, 0x99, ...seeks]) {
     w.fresh();
     w.o(0x1f7, command);
-    assertEquals([w.state().slice(0, 5), end(w)], ["50 00", "00/04 irq"]);
+    const status = isQemu && !seeks.includes(command) ? "40 00" : "50 00";
+    assertEquals([w.state().slice(0, 5), end(w)], [status, "00/04 irq"], command.toString(16));
   }
   for (const command of [0xe5, 0x98]) {
     w.o(0x1f2, 0);

@@ -36,10 +36,8 @@ export interface Side {
 export interface Scenario {
   /** Its name in reports and in the table of differences. */
   readonly name: string;
-  /** The machine. */
-  readonly manifest: Manifest;
-  /** The manifest of our side, where it must say more than QEMU's. Absent: the same. */
-  readonly ours?: Manifest;
+  /** The machine; a function where the sides need different ones, or files of their own. */
+  readonly manifest: Manifest | ((side: Side["name"]) => Manifest);
   /** Whether our drivers take the devices up before. Absent: nobody has touched them but who numbers the bus. */
   readonly drivers?: boolean;
   /** Does it. */
@@ -77,7 +75,7 @@ export type Outcomes = ReadonlyMap<string, string>;
 
 /** Runs a scenario on our hardware. */
 export async function runOurs(scenario: Scenario): Promise<Outcomes> {
-  const machine = await loadMachine(scenario.ours ?? scenario.manifest, { bare: scenario.drivers !== true });
+  const machine = await loadMachine(manifestOf(scenario, "ours"), { bare: scenario.drivers !== true });
   try {
     return await observe(scenario, "ours", machine, []);
   } finally {
@@ -87,12 +85,19 @@ export async function runOurs(scenario: Scenario): Promise<Outcomes> {
 
 /** Runs a scenario on QEMU's hardware. */
 export async function runQemu(scenario: Scenario): Promise<Outcomes> {
-  const { machine, board, stop } = await driveMachine(scenario.manifest, { bare: scenario.drivers !== true });
+  const { machine, board, stop } = await driveMachine(manifestOf(scenario, "qemu"), {
+    bare: scenario.drivers !== true,
+  });
   try {
     return await observe(scenario, "qemu", machine, board.firmware);
   } finally {
     await stop();
   }
+}
+
+/** The manifest of one side. */
+export function manifestOf({ manifest }: Scenario, side: Side["name"]): Manifest {
+  return typeof manifest === "function" ? manifest(side) : manifest;
 }
 
 async function observe(

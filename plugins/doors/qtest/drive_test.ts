@@ -43,6 +43,22 @@ for (const [what, options] of DISKS) {
   });
 }
 
+const IDE: [platform: string, transfers: string, with_: Record<string, unknown>][] = [
+  ["direct", "dma", { count: 50 }],
+  ["amd-iommu", "dma", { count: 50 }],
+  // Every word is a line on the socket.
+  ["direct", "pio", { blockSize: 512, count: 4 }],
+];
+for (const [platform, transfers, more] of IDE) {
+  qemuTest(`the IDE driver drives a disk of QEMU's by ${transfers} on platform ${platform}`, async () => {
+    const devices = [{ id: "disk0", use: "ide", with: { ram: "1MiB", transfers } }];
+    const workload = [{ use: "blk-io", device: "disk0", with: { pattern: "mixed", ...more } }];
+    const report = await drive({ ...DISK, platform, devices, workload });
+    assertEquals(report.workloads.map(({ failure }) => failure), [undefined]);
+    assert(report.interrupts > 0);
+  });
+}
+
 qemuTest("checks see what our drivers do on QEMU's hardware", async () => {
   const report = await drive({ ...DISK, checks: ["dma-debug"] });
   assertEquals([report.verified, report.warnings], [true, []]);

@@ -4,11 +4,13 @@
  * @module
  */
 
+import { ide } from "./ide.ts";
 import type { Property, Recipe, RecipeContext } from "./recipe.ts";
 
 /** See the module's text. */
 export const RECIPES: Readonly<Record<string, Recipe>> = {
   edu: ({ options }) => ({ driver: "edu", properties: { dma_mask: options.dmaMask }, cpuEndian: true }),
+  ide,
   "virtio-blk": (context) => {
     const { queueSize, serial } = context.options;
     return {
@@ -25,10 +27,10 @@ export const RECIPES: Readonly<Record<string, Recipe>> = {
 };
 
 /** A disk's medium, by the options `image`, `ram` and `readOnly`. */
-function disk({ options, medium, resolvePath, refuse }: RecipeContext): string {
-  const { image, ram, readOnly = false } = options;
+function disk({ options, medium, refuse }: RecipeContext): string {
+  const { image, ram } = options;
   if ((image === undefined) === (ram === undefined)) refuse("image", "one of image and ram");
-  return medium(image !== undefined ? { path: resolvePath(image), readOnly } : { ram, readOnly });
+  return medium(options);
 }
 
 /** What every virtio function has in common. */

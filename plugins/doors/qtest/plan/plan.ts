@@ -10,7 +10,7 @@ import type { BoardType } from "../board/board.ts";
 import { fileName } from "../qemu/process.ts";
 import { RECIPES } from "./devices.ts";
 import { MACHINES } from "./machines.ts";
-import { qemuJson, type Recipe, type RecipeContext } from "./recipe.ts";
+import { type MediumOptions, qemuJson, type Recipe, type RecipeContext } from "./recipe.ts";
 
 /** What to start QEMU with. */
 export interface QemuPlan {
@@ -47,12 +47,15 @@ export function planMachine(machine: ResolvedMachine): QemuPlan {
     for (const device of machine.devices) {
       const recipe = findRecipe(machine, device);
       const context = new Context(machine, device, board, words, files);
-      const { driver, properties, builtIn, cpuEndian: native } = recipe(context.view);
+      const { driver, properties, builtIn, below = [], cpuEndian: native } = recipe(context.view);
       const requester = builtIn ?? places.take(device);
       requesters.set(device.id, requester);
       if (native) cpuEndian.push(requester);
-      const place = builtIn === undefined ? { bus: board.rootBus, ...places.properties(requester) } : {};
-      words.push("-device", qemuJson({ driver, id: device.id, ...place, ...properties }));
+      if (driver !== undefined) {
+        const place = { bus: board.rootBus, ...places.properties(requester) };
+        words.push("-device", qemuJson({ driver, id: device.id, ...place, ...properties }));
+      }
+      for (const one of below) words.push("-device", qemuJson(one));
     }
     return { board, machine: `${board.machine},memory-backend=ram`, args: words, files, requesters, cpuEndian };
   } catch (error) {
@@ -163,9 +166,7 @@ class Context {
       device,
       options,
       board,
-      medium: (of) => this.#medium(of),
-      argument: (...more) => void words.push(...more),
-      resolvePath: (name) => resolvePath(name, machine.base),
+      medium: (of) => this.#medium(of, machine.base),
       refuse: (option, expected) => {
         const found = JSON.stringify(options[option]) ?? "nothing";
         throw new InputError({ file: machine.file, path: `${path}.with.${option}`, found, expected });
@@ -173,11 +174,11 @@ class Context {
     };
   }
 
-  #medium(of: Parameters<RecipeContext["medium"]>[0]): string {
+  #medium({ image, ram, readOnly = false }: MediumOptions, base: string): string {
     const name = `${this.device.id}-medium${this.#media++}`;
-    const filename = "path" in of ? of.path : this.#memory(of.ram);
+    const filename = image !== undefined ? resolvePath(image, base) : this.#memory(ram!);
     const file = { driver: "file", filename, locking: "off" };
-    this.words.push("-blockdev", qemuJson({ driver: "raw", "node-name": name, "read-only": of.readOnly, file }));
+    this.words.push("-blockdev", qemuJson({ driver: "raw", "node-name": name, "read-only": readOnly, file }));
     return name;
   }
 

@@ -10,6 +10,16 @@ import type { BoardType } from "../board/board.ts";
 /** A value of a QEMU property. */
 export type Property = string | number | bigint | boolean;
 
+/** The medium of a disk, in the words of our plugins. */
+export interface MediumOptions {
+  /** A raw image, relative to the manifest. Either this or `ram`. */
+  readonly image?: string;
+  /** Memory of this size. */
+  readonly ram?: number;
+  /** Whether it refuses writes. */
+  readonly readOnly?: boolean;
+}
+
 /** What a recipe is given. */
 export interface RecipeContext {
   /** The device. */
@@ -20,23 +30,21 @@ export interface RecipeContext {
   /** The machine that it goes into. */
   readonly board: BoardType;
   /** Makes a node of the block layer over a file, or over memory of some size; its name. */
-  medium(of: { path: string; readOnly: boolean } | { ram: number; readOnly: boolean }): string;
-  /** Adds arguments as they are: a network, say. */
-  argument(...words: string[]): void;
-  /** A path of an option, resolved against the manifest. */
-  resolvePath(path: string): string;
+  medium(of: MediumOptions): string;
   /** Refuses an option's value that QEMU has nothing for. @throws {InputError} always. */
   refuse(option: string, expected: string): never;
 }
 
 /** A device in QEMU's words. */
 export interface RecipeDevice {
-  /** QEMU's name of the model. */
-  readonly driver: string;
+  /** QEMU's name of the model; absent: the machine has the function itself, at `builtIn`. */
+  readonly driver?: string;
   /** Its properties, but for id and place. */
-  readonly properties: Readonly<Record<string, Property>>;
-  /** The requester id, when the machine itself has the function; absent: the device is put onto the PCI bus. */
+  readonly properties?: Readonly<Record<string, Property>>;
+  /** The requester id of a function that the machine has; absent: the device is put onto the PCI bus. */
   readonly builtIn?: number;
+  /** Devices that hang below it, each with all its properties. */
+  readonly below?: readonly Readonly<Record<string, Property>>[];
   /** Its registers are in the CPU's byte order, not in the bus's. Absent: as on the bus. */
   readonly cpuEndian?: boolean;
 }
