@@ -179,3 +179,31 @@ hostile("command rings of random commands, with tails anywhere", (random) => {
   }
   assert(world.iommu.counters!().commands > CASES / 10);
 });
+
+hostile("page requests of chance, from anybody, while the log is full, stopped or nowhere", (random) => {
+  const world = new World().start(0x100dn | 1n << 13n | 1n << 14n | 1n << 15n);
+  const service = world.iommu.ats!;
+  world.dte(0x6000000000700203n | 1n << 52n, 0x0000000100000005n);
+  const seen = new Set<number>();
+  service.attach(PLACE.DEVICE, { invalidate: () => {}, pageResponse: () => {} });
+  for (let i = 0; i < CASES; i++) {
+    const status = service.pageRequest!({
+      requester: random.below(4) === 0 ? random.below(0x10000) : PLACE.DEVICE,
+      pasid: random.below(3) === 0 ? random.below(1 << 20) : -1,
+      address: word64(random) & ~0xfffn,
+      group: random.below(512),
+      last: random.below(2) === 0,
+      rights: random.below(4),
+    });
+    seen.add(status);
+    const tail = world.read(0x2038);
+    assert(tail < 0x8_0000n, `case ${i}: beyond the longest log`);
+    if (random.below(8) === 0) world.write(0x2030, random.below(2) === 0 ? tail : word64(random));
+    if (random.below(64) === 0) world.write(0x18, 0x100dn | BigInt(random.below(8)) << 13n);
+    if (random.below(64) === 0) world.write(0x38, BigInt(PLACE.PAGE_REQUESTS) | BigInt(random.below(16)) << 56n);
+    if (random.below(256) === 0) world.write(0x2020, word64(random));
+    if (random.below(16) === 0) service.invalidateCompletion(random.below(0x100), random.next(), random.below(8));
+    if (random.below(64) === 0) { while (world.scheduler.step()) { /* what was put off */ } }
+  }
+  assert(seen.size > 1 && world.iommu.counters!().pageRequests > CASES / 100, `${[...seen]}`);
+});
