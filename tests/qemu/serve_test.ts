@@ -1,0 +1,202 @@
+// A real kernel's drivers on our devices: file systems, IOMMUs, faults. The counters of the guest's IOMMU are compared
+// with what a driver must cause, and a back-end that ignores invalidations must be found out.
+
+import { assert, assertEquals } from "@std/assert";
+import { descriptorCount, liveMappings, unavailable } from "@iova/libc";
+import blk from "@iova/virtio-blk";
+import { serveDevice, Server } from "@iova/vhost-user/testing";
+import { Guest, type GuestOptions, noGuest } from "./guest.ts";
+
+const reason = unavailable() ?? noGuest();
+const test = (name: string, fn: () => Promise<void>) =>
+  Deno.test({ name: reason === null ? name : `${name} (ignored: ${reason})`, ignore: reason !== null, fn });
+
+/** A disk that is served to guests, one after the other. */
+class Disk {
+  readonly folder = Deno.makeTempDirSync({ prefix: "iova-qemu-" });
+  readonly image = `${this.folder}/disk.img`;
+  readonly socket = `${this.folder}/disk.sock`;
+  readonly served;
+  readonly server: Server;
+  readonly logged: string[] = [];
+  readonly guests: Guest[] = [];
+  readonly #before = [descriptorCount(), liveMappings()];
+  #serving = Promise.resolve();
+
+  constructor(given: Record<string, unknown> = {}, size = 64 << 20) {
+    Deno.writeFileSync(this.image, new Uint8Array(0));
+    Deno.truncateSync(this.image, size);
+    this.served = serveDevice(blk, { image: this.image, ...given });
+    this.server = new Server(this.served, { log: (text) => this.logged.push(text) });
+    assertEquals(this.server.listen(this.socket), 0);
+    this.#serving = this.#serve();
+  }
+
+  get counters(): Record<string, number> {
+    return this.server.statistics();
+  }
+
+  /** Boots a guest with the disk. */
+  boot(options: Partial<GuestOptions> & { script: string }, device = "", before: string[] = []): Guest {
+    const guest = new Guest({
+      ...options,
+      devices: [
+        ...["-chardev", `socket,id=c0,path=${this.socket}`],
+        ...before,
+        ...["-device", `vhost-user-blk-pci,chardev=c0,disable-legacy=on,num-queues=1${device}`],
+      ],
+    });
+    this.guests.push(guest);
+    return guest;
+  }
+
+  async close(): Promise<void> {
+    this.server.stopped = true;
+    await this.#serving;
+    this.server.close();
+    this.served.stop();
+    Deno.removeSync(this.folder, { recursive: true });
+  }
+
+  leaked(): number[] {
+    return [descriptorCount() - this.#before[0], liveMappings() - this.#before[1]];
+  }
+
+  async #serve(): Promise<void> {
+    while (!this.server.stopped) await this.server.turnElsewhere(50);
+  }
+}
+
+async function withDisk(given: Record<string, unknown>, work: (disk: Disk) => Promise<void>): Promise<void> {
+  const disk = new Disk(given);
+  const failure = await work(disk).then(() => null, (error) => ({ error }));
+  for (const guest of disk.guests) {
+    guest.stop();
+    await guest.ended();
+  }
+  await disk.close();
+  if (failure !== null) throw failure.error;
+  assertEquals(disk.leaked(), [0, 0], "descriptors and mappings");
+}
+
+async function content(guest: Guest): Promise<void> {
+  assert(await guest.ended(), guest.output);
+}
+
+const MAKE = `
+mkfs.ext4 -qF /dev/vda && mount /dev/vda /mnt || exit 1
+dd if=/dev/urandom of=/mnt/data bs=64k count=64 2>/dev/null
+sha256sum /mnt/data >/mnt/sum && cat /mnt/sum && sync && umount /mnt && e2fsck -fn /dev/vda
+`;
+const CHECK = `
+e2fsck -fn /dev/vda && mount -o ro /dev/vda /mnt || exit 1
+cd / && sha256sum -c /mnt/sum && cat /mnt/sum
+`;
+
+test("a guest makes a file system on our disk, another one finds it whole, and the host as well", () =>
+  withDisk({}, async (disk) => {
+    const first = disk.boot({ script: MAKE });
+    await content(first);
+    const second = disk.boot({ script: CHECK });
+    await content(second);
+    const sum = /^[0-9a-f]{64}/m.exec(first.output)?.[0];
+    assert(sum !== undefined && second.output.includes(sum));
+    const { code } = new Deno.Command("e2fsck", { args: ["-fn", disk.image], stdout: "null", stderr: "null" })
+      .outputSync();
+    assertEquals(code, 0);
+    assertEquals(disk.counters.errors + disk.counters.breakdowns, 0);
+  }));
+
+test("a guest with packed rings does the same", () =>
+  withDisk({ packed: true }, async (disk) => {
+    await content(disk.boot({ script: MAKE }, ",packed=on"));
+    await content(disk.boot({ script: CHECK }, ",packed=on"));
+  }));
+
+test("a guest with 6 GiB has memory on both sides of the hole", () =>
+  withDisk({}, async (disk) => {
+    const guest = disk.boot({ script: `grep -c . /proc/iomem; ${MAKE}`, memory: 6144 });
+    assert(await guest.printed("iova: up"), guest.output);
+    assertEquals(disk.server.session?.memory.regions.map(({ guest, size }) => [guest, size]).at(-1), [
+      2 ** 32,
+      2 ** 32,
+    ]);
+    await content(guest);
+  }));
+
+/** A guest behind QEMU's VT-d, whose script stops twice so that the counters between can be read. */
+async function behindVtd(disk: Disk, kernel: string, script: string) {
+  const guest = disk.boot(
+    {
+      machine: ",kernel-irqchip=split",
+      kernel: `intel_iommu=on ${kernel}`,
+      script: `echo "iova: before"; read go; ${script}; code=$?; echo "iova: after"; read go; (exit $code) && ${MAKE}`,
+    },
+    ",bus=rp0,iommu_platform=on,ats=on",
+    ["-device", "intel-iommu,intremap=on,device-iotlb=on", "-device", "pcie-root-port,id=rp0,slot=1"],
+  );
+  assert(await guest.printed("iova: before"), guest.output);
+  const before = disk.counters;
+  await guest.type("");
+  assert(await guest.printed("iova: after"), guest.output);
+  const after = disk.counters;
+  const during = Object.fromEntries(Object.entries(after).map(([name, value]) => [name, value - (before[name] ?? 0)]));
+  return { guest, during };
+}
+
+const READS = "dd if=/dev/vda of=/dev/null bs=4k count=1000 iflag=direct 2>/dev/null";
+
+test("behind a strict IOMMU a request of 4 KiB costs four misses and four invalidations", () =>
+  withDisk({}, async (disk) => {
+    const { guest, during } = await behindVtd(disk, "iommu=nopt iommu.strict=1", READS);
+    const { requests, misses, invalidations } = during;
+    assert(requests >= 1000 && requests < 1020, `${requests} requests`);
+    assert(Math.abs(misses / requests - 4) < 0.04, `${misses} misses for ${requests} requests`);
+    assert(Math.abs(invalidations / requests - 4) < 0.04, `${invalidations} invalidations for ${requests} requests`);
+    // A page that nobody has mapped: we are told so, and the guest's kernel logs a fault.
+    const { port } = disk.served.plugin;
+    const bytes = new Uint8Array(4);
+    let status = port.readAt(0, 0xdead_0000 | 0, bytes, 0, 4);
+    for (let i = 0; i < 100 && status === 3; i++) {
+      await new Promise((done) => setTimeout(done, 20));
+      status = port.readAt(0, 0xdead_0000 | 0, bytes, 0, 4);
+    }
+    assertEquals(status, 2);
+    await guest.type("");
+    await content(guest);
+    const { errors, breakdowns } = disk.counters;
+    assertEquals([disk.served.iotlb.counters().refusals, errors, breakdowns], [1, 0, 0]);
+    assert(/DMAR: \[DMA Read[^\n]*fault addr 0xdead0000/.test(guest.output), guest.output);
+  }));
+
+test("behind a lazy IOMMU invalidations are rare, and reach to the end of the address space", () =>
+  withDisk({}, async (disk) => {
+    // Lazy flushes come by time: large requests keep a slow computer from looking strict.
+    const reads = "dd if=/dev/vda of=/dev/null bs=64k count=800 iflag=direct 2>/dev/null";
+    const { guest, during } = await behindVtd(disk, "iommu=nopt iommu.strict=0", reads);
+    assert(during.invalidations < 0.05 * during.misses, `${during.invalidations} for ${during.misses} misses`);
+    await guest.type("");
+    await content(guest);
+  }));
+
+test("behind an IOMMU that passes everything through, pages are asked for once and stay", () =>
+  withDisk({}, async (disk) => {
+    const { guest, during } = await behindVtd(disk, "iommu=pt", READS);
+    assert(during.invalidations === 0 && during.misses < during.requests / 10, JSON.stringify(during));
+    await guest.type("");
+    await content(guest);
+  }));
+
+test("a back-end that ignores invalidations does not get past a guest's first check", () =>
+  withDisk({}, async (disk) => {
+    disk.served.iotlb.deaf = true;
+    const guest = disk.boot(
+      { machine: ",kernel-irqchip=split", kernel: "intel_iommu=on iommu=nopt iommu.strict=1", script: MAKE + CHECK },
+      ",bus=rp0,iommu_platform=on,ats=on",
+      ["-device", "intel-iommu,intremap=on,device-iotlb=on", "-device", "pcie-root-port,id=rp0,slot=1"],
+    );
+    const up = await guest.printed("iova: up");
+    // It corrupts its guest: a wrong sum, a hang, or no guest at all.
+    if (up) await Promise.race([guest.ended(), new Promise((done) => setTimeout(done, 15_000))]);
+    assert(!guest.output.includes("iova: ended 0"), "nothing was noticed");
+  }));
