@@ -231,14 +231,17 @@ export class IoSpace {
 
   /** Reads a port; all ones where nothing answers. */
   read(port: number, width: Width): number {
-    const range = this.#ranges.find((range) => port >= range.first && port <= range.last);
-    return range === undefined ? ALL_ONES[width] : range.block.read(port - range.first, width) >>> 0;
+    for (const { first, last, block } of this.#ranges) {
+      if (port >= first && port <= last) return block.read(port - first, width) >>> 0;
+    }
+    return ALL_ONES[width];
   }
 
   /** Writes a port; dropped where nothing answers. */
   write(port: number, width: Width, value: number): void {
-    const range = this.#ranges.find((range) => port >= range.first && port <= range.last);
-    range?.block.write(port - range.first, width, value);
+    for (const { first, last, block } of this.#ranges) {
+      if (port >= first && port <= last) return block.write(port - first, width, value);
+    }
   }
 }
 

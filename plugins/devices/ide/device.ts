@@ -163,7 +163,8 @@ export class IdeController {
       interrupt: (asserted) => interrupts.drive(CHANNELS[index].irq, asserted),
       decodes: () => this.#decodes(index),
       drive: (place, bus, file) => makeDrive(drives[2 * index + place] ?? null, bus, file),
-      completed: (place, ...of) => this.#completed(2 * index + place, ...of),
+      completed: (place, command, address, bytes, failed) =>
+        this.#completed(2 * index + place, command, address, bytes, failed),
     });
   }
 

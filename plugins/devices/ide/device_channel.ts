@@ -95,7 +95,7 @@ export class Channel {
       interrupt: () => this.#interrupt(),
       arm: (request: DmaRequest) => this.engine.arm(request),
       later: (work) => this.#later(work),
-      completed: (...of) => this.#wiring.completed(place, ...of),
+      completed: (command, address, bytes, failed) => this.#wiring.completed(place, command, address, bytes, failed),
     };
   }
 
