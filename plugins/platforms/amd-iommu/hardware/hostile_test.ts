@@ -205,5 +205,7 @@ hostile("page requests of chance, from anybody, while the log is full, stopped o
     if (random.below(16) === 0) service.invalidateCompletion(random.below(0x100), random.next(), random.below(8));
     if (random.below(64) === 0) { while (world.scheduler.step()) { /* what was put off */ } }
   }
-  assert(seen.size > 1 && world.iommu.counters!().pageRequests > CASES / 100, `${[...seen]}`);
+  const { pageRequests } = world.iommu.counters!();
+  assert(pageRequests > CASES / 1000, `${pageRequests} requests were logged`);
+  assertEquals([...seen].every((status) => status <= BusStatus.COMPLETER_ABORT), true);
 });
