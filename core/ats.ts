@@ -23,6 +23,8 @@ import { PassageIndex } from "./mapping.ts";
 export interface AtsOptions {
   /** Entries, each for one 4 KiB page: a power of two. Default 64. */
   entries?: number;
+  /** The process address space of the function's accesses, −1 for none. Default −1. */
+  pasid?: number;
   /** Sends a page request when a translation gives too little (PRI), and waits for the answer. Default false. */
   pageRequests?: boolean;
   /**
@@ -61,6 +63,7 @@ export class AddressTranslationCache implements AtsEndpoint, BusTarget {
   readonly #request = new Transaction();
   readonly #passages = new PassageIndex();
   readonly #mask: number;
+  readonly #pasid: number;
   // Direct-mapped by page number: the page (low half with rights in bits 1:0, 0 = empty; high half) and its frame.
   readonly #tagLo: Int32Array;
   readonly #tagHi: Int32Array;
@@ -83,6 +86,7 @@ export class AddressTranslationCache implements AtsEndpoint, BusTarget {
     const entries = options.entries ?? 64;
     if (entries < 1 || (entries & (entries - 1)) !== 0) throw new RangeError("ATS entries must be a power of two");
     this.#mask = entries - 1;
+    this.#pasid = options.pasid ?? -1;
     [this.#tagLo, this.#tagHi, this.#frameLo, this.#frameHi] = Array.from({ length: 4 }, () => new Int32Array(entries));
     service.attach(port.requester, this);
   }
@@ -96,6 +100,7 @@ export class AddressTranslationCache implements AtsEndpoint, BusTarget {
   /** See {@linkcode BusTarget.resolve}: a hit goes on translated, a miss asks first. */
   resolve(tx: Transaction, out: Window): BusStatus {
     if (this.passing) return this.#bus.resolve(tx, out);
+    tx.pasid = this.#pasid;
     const slot = ((tx.lo >>> 12) ^ tx.hi) & this.#mask;
     if (!this.#holds(slot, tx.hi, tx.lo, tx.access)) {
       this.stats.misses++;
@@ -113,13 +118,13 @@ export class AddressTranslationCache implements AtsEndpoint, BusTarget {
     return this.#bus.resolve(tx, out);
   }
 
-  /** See {@linkcode AtsEndpoint.invalidate}. */
-  invalidate(tag: number, range: Invalidation, _pasid: number, _global: boolean): void {
+  /** See {@linkcode AtsEndpoint.invalidate}: of another process address space there is nothing to drop. */
+  invalidate(tag: number, range: Invalidation, pasid: number, global: boolean): void {
     this.stats.invalidations++;
     const { misbehaviour = "none", delay = 1e6 } = this.#options;
     const { requester, bus } = this.#port;
     const answer = () => this.#service.invalidateCompletion(requester, (1 << tag) >>> 0, 1);
-    if (misbehaviour === "ignore") return answer();
+    if (misbehaviour === "ignore" || (pasid !== this.#pasid && !global)) return answer();
     this.#drop(range);
     const [first, last] = [new DmaHandle().set(range.first), new DmaHandle().set(range.last)];
     bus.context.leases.invalidate(this.#passages, first.hi, first.lo, last.hi, last.lo, -1, () => {
@@ -160,6 +165,7 @@ export class AddressTranslationCache implements AtsEndpoint, BusTarget {
     request.access = tx.access;
     request.addressType = AddressType.TRANSLATION_REQUEST;
     request.requester = tx.requester;
+    request.pasid = tx.pasid;
     request.noWrite = tx.access === Access.READ;
     const status = this.#bus.resolve(request, out);
     if (status !== BusStatus.OK) return status;
@@ -186,7 +192,7 @@ export class AddressTranslationCache implements AtsEndpoint, BusTarget {
     this.stats.pageRequests++;
     this.#group = (this.#group + 1) & 0x1ff;
     this.#asked.set(this.#group, address);
-    const request = { requester, pasid: -1, address, group: this.#group, last: true, rights: tx.access };
+    const request = { requester, pasid: this.#pasid, address, group: this.#group, last: true, rights: tx.access };
     const status = this.#service.pageRequest(request);
     return status === BusStatus.OK ? BusStatus.PENDING : BusStatus.COMPLETER_ABORT;
   }

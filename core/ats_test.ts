@@ -179,3 +179,36 @@ Deno.test("an invalidation drops the page that it ends or begins in, and disabli
   port.disableAts();
   assertEquals(cache.contains(0x3000n), false);
 });
+
+Deno.test("an invalidation of another process's address space is answered and drops nothing, unless it is global", () => {
+  for (const [mine, theirs] of [[-1, 5], [5, -1], [5, 6]]) {
+    const { port, table, cache, endpoint, completions } = world({ pasid: mine });
+    table.set(1, [9, 3]);
+    port.write(0x1000n, byte);
+    const all = { first: 0n, last: 0xffff_ffff_ffff_ffffn };
+    endpoint()!.invalidate(0, all, theirs, false);
+    assertEquals([cache.contains(0x1000n), completions.length], [true, 1]);
+    endpoint()!.invalidate(1, all, theirs, true);
+    assertEquals([cache.contains(0x1000n), completions.length], [false, 2]);
+    port.write(0x1000n, byte);
+    endpoint()!.invalidate(2, all, mine, false);
+    assertEquals(cache.contains(0x1000n), false);
+  }
+});
+
+Deno.test("a function's own translator comes before its translation cache, and stays when the cache goes", () => {
+  const { port, table, asked, ram } = world();
+  port.translate(() => ({
+    name: "on the card",
+    translate(tx, out) {
+      out.set(0, (tx.lo & ~0xfff) + 0x1000, 12, Access.ATOMIC);
+      return BusStatus.OK;
+    },
+  }));
+  table.set(2, [9, 3]);
+  assertEquals([port.write(0x1001n, byte), ram.bytes[0x9001]], [BusStatus.OK, 0x55]);
+  assertEquals(asked, [AddressType.TRANSLATION_REQUEST, AddressType.TRANSLATED]);
+  port.disableAts();
+  assertEquals([port.write(0x1002n, byte), ram.bytes[0x9002]], [BusStatus.OK, 0x55]);
+  assertEquals(asked[2], AddressType.UNTRANSLATED);
+});

@@ -23,18 +23,23 @@ export class BusPort implements DevicePort {
   readonly #word = new Uint8Array(4);
   readonly #wordView = new DataView(this.#word.buffer);
   readonly #leases = new Set<Lease>();
+  // The function's own translator comes first, then its translation cache, then the bus.
+  #own: BusTarget | null = null;
+  #exit: BusTarget;
   #route: BusTarget;
   #ats: AddressTranslationCache | null = null;
 
   /** Made by {@linkcode Bus.attach}. */
   constructor(readonly name: string, public requester: number, readonly bus: Bus) {
     this.stats = this.#window.stats;
-    this.#route = bus;
+    this.#route = this.#exit = bus;
   }
 
   /** Gives the function a translator of its own, one step before the bus. */
   translate(make: MakeTranslator): void {
-    this.#route = makeStage(this.bus, this.bus.context, make) ?? this.bus;
+    const onward: BusTarget = { resolve: (tx, out) => this.#exit.resolve(tx, out) };
+    this.#own = makeStage(onward, this.bus.context, make);
+    this.#leaveBy(this.#exit);
   }
 
   /** See {@linkcode DevicePort.enableAts}. */
@@ -43,7 +48,7 @@ export class BusPort implements DevicePort {
     const service = this.bus.ats(this.requester);
     if (service === null) return null;
     this.#ats = new AddressTranslationCache(this, this.bus, service, options);
-    this.#route = this.#ats;
+    this.#leaveBy(this.#ats);
     return this.#ats;
   }
 
@@ -52,15 +57,21 @@ export class BusPort implements DevicePort {
     if (this.#ats === null) return;
     this.#ats.disable();
     this.#ats = null;
-    this.#route = this.bus;
+    this.#leaveBy(this.bus);
   }
 
   /** Takes the function off the bus. */
   unplug(): void {
     this.disableAts();
     this.busMaster = false;
-    this.#route = NOWHERE;
+    this.#own = null;
+    this.#leaveBy(NOWHERE);
     this.revokeAll("unplugged");
+  }
+
+  #leaveBy(exit: BusTarget): void {
+    this.#exit = exit;
+    this.#route = this.#own ?? exit;
   }
 
   readAt(hi: number, lo: number, into: Uint8Array, offset: number, length: number): BusStatus {
@@ -171,6 +182,7 @@ export class BusPort implements DevicePort {
     tx.access = access;
     tx.addressType = AddressType.UNTRANSLATED;
     tx.requester = this.requester;
+    tx.pasid = -1;
     return this.#route.resolve(tx, this.#window);
   }
 
