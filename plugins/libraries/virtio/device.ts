@@ -6,7 +6,7 @@
 
 export * from "./device_attach.ts";
 export * from "./device_chain.ts";
-export { MANNERS, type Manners } from "./device_manners.ts";
+export { MANNERS, type Manners, type Personality } from "./device_manners.ts";
 export * from "./device_mmio.ts";
 export * from "./device_model.ts";
 export * from "./device_pci.ts";

@@ -7,6 +7,10 @@
 
 import { Feature } from "./layout_features.ts";
 import type { Decoding } from "./device_registers.ts";
+import type { RingRules } from "./device_rules.ts";
+
+/** Whose manners a device has: the specification's, or those of QEMU where they differ. */
+export type Personality = "spec" | "qemu";
 
 /** One implementation's manners. */
 export interface Manners {
@@ -28,10 +32,12 @@ export interface Manners {
   readonly largestQueue: number;
   /** Vendor id of MMIO. */
   readonly mmioVendor: number;
+  /** What rings let a driver do. */
+  readonly rings: RingRules;
 }
 
 /** By the option `personality`; the rows of `qemu` are those of QEMU 7.2 (hw/virtio/virtio-{pci,mmio}.c). */
-export const MANNERS: Readonly<Record<"spec" | "qemu", Manners>> = {
+export const MANNERS: Readonly<Record<Personality, Manners>> = {
   spec: {
     decoding: "bytes",
     beyondConfig: "zeros",
@@ -42,6 +48,15 @@ export const MANNERS: Readonly<Record<"spec" | "qemu", Manners>> = {
     legacyFeatures: [Feature.ANY_LAYOUT],
     largestQueue: 0,
     mmioVendor: 0x1af4,
+    rings: {
+      usedWrite: true,
+      indirectTail: true,
+      indirectNegotiated: true,
+      indirectNext: true,
+      nested: true,
+      tableEntries: 0,
+      powersOfTwo: true,
+    },
   },
   qemu: {
     decoding: "start",
@@ -53,5 +68,14 @@ export const MANNERS: Readonly<Record<"spec" | "qemu", Manners>> = {
     legacyFeatures: [Feature.NOTIFY_ON_EMPTY, Feature.BAD_FEATURE],
     largestQueue: 1024,
     mmioVendor: 0x554d4551,
+    rings: {
+      usedWrite: false,
+      indirectTail: false,
+      indirectNegotiated: false,
+      indirectNext: false,
+      nested: false,
+      tableEntries: 1024,
+      powersOfTwo: false,
+    },
   },
 };

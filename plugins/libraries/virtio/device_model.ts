@@ -8,9 +8,8 @@
 import { ALL_ONES, type DevicePort, type EventStream, type Scheduler, TWO32, type Width } from "@iova/core";
 import { Chain } from "./device_chain.ts";
 import { type DeviceQueue, Pop, type RingAddresses, RingFault, type RingStats } from "./device_queue.ts";
-import { MANNERS, type Manners } from "./device_manners.ts";
+import { MANNERS, type Manners, type Personality } from "./device_manners.ts";
 import { isQueueSize, makeDeviceQueue } from "./device_rings.ts";
-import { type Personality, RING_RULES, type RingRules } from "./device_rules.ts";
 import { Feature, FeatureSet, type RingFeatures, ringFeatures, Status } from "./layout_features.ts";
 import { placeSplit } from "./layout_ring.ts";
 
@@ -178,7 +177,6 @@ export class VirtioDevice {
   readonly #scheduler: Scheduler;
   readonly #events: EventStream;
   readonly #accessPlatform: boolean;
-  readonly #rules: RingRules;
   #chain: Chain;
   /** Where it differs from the specification. */
   readonly manners: Manners;
@@ -199,8 +197,7 @@ export class VirtioDevice {
     this.#accessPlatform = (options.accessPlatform ?? true) && options.transport !== "legacy";
     this.manners = MANNERS[personality];
     this.offered = new FeatureSet([...model.features, ...ringFeatures(options)]);
-    this.#rules = RING_RULES[personality];
-    this.#chain = new Chain(Math.max(1, this.#rules.tableEntries, ...model.queueSizes));
+    this.#chain = new Chain(Math.max(1, this.manners.rings.tableEntries, ...model.queueSizes));
     this.queues = model.queueSizes.map((size, index) => this.#makeQueue(index, size));
   }
 
@@ -212,7 +209,7 @@ export class VirtioDevice {
   /** Rings may have up to `size` entries, whatever the model says: their size is between driver and transport. */
   allowRings(size: number): void {
     for (const queue of this.queues) queue.maxSize = Math.max(queue.maxSize, size);
-    this.#chain = new Chain(Math.max(this.#rules.tableEntries, ...this.queues.map(({ maxSize }) => maxSize)));
+    this.#chain = new Chain(Math.max(this.manners.rings.tableEntries, ...this.queues.map(({ maxSize }) => maxSize)));
   }
 
   /** The driver is ready and the device is well: queues are served. */
@@ -308,7 +305,7 @@ export class VirtioDevice {
 
   /** The driver sets a queue's size. Refused, so that the old one reads back, unless its ring can have it. */
   resize(queue: VirtioQueue, size: number): void {
-    if (!queue.enabled && isQueueSize(this.accepted, size, this.#rules) && size <= this.largest(queue)) {
+    if (!queue.enabled && isQueueSize(this.accepted, size, this.manners.rings) && size <= this.largest(queue)) {
       queue.size = size;
     }
   }
@@ -324,7 +321,7 @@ export class VirtioDevice {
     queue.enabled = true;
     const { size } = queue;
     const { port, ringStats: stats } = this;
-    queue.ring = makeDeviceQueue(this.accepted, { size, port, addresses: queue, rules: this.#rules, stats });
+    queue.ring = makeDeviceQueue(this.accepted, { size, port, addresses: queue, rules: this.manners.rings, stats });
     if (queue.ring.fault !== RingFault.NONE) this.needsReset(queue.ring.fault);
   }
 

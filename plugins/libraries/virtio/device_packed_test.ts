@@ -3,7 +3,7 @@ import { MockPackedRing } from "@iova/virtio/testing";
 import { Chain } from "./device_chain.ts";
 import { PackedDeviceQueue } from "./device_packed.ts";
 import { type DeviceRingOptions, Pop, RingFault } from "./device_queue.ts";
-import { RING_RULES } from "./device_rules.ts";
+import { MANNERS } from "./device_manners.ts";
 import { bufferNames, type RingWorld, ringWorld } from "./testdata/ring_world.ts";
 import { EventFlag } from "./layout_packed.ts";
 
@@ -45,7 +45,7 @@ const CASE_8 = [
 
 for (const [personality, flags] of [["spec", "8280"], ["qemu", "8080"]] as const) {
   Deno.test(`cases 8 and 9: a list is used in its first slot, and the ring wraps (${personality})`, () => {
-    const w = world({ rules: RING_RULES[personality] });
+    const w = world({ rules: MANNERS[personality].rings });
     CASE_8.forEach((desc, i) => w.ring.desc(i, desc));
     assertEquals(w.queue.pop(w.chain), Pop.CHAIN);
     assertEquals(bufferNames(w.chain), ["100000+16", "110000+512w", "120000+1w"]);

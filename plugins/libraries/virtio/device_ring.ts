@@ -12,7 +12,8 @@ import { BusStatus, type DevicePort, type Lease, type LeaseRange, type LeaseView
 import type { Chain } from "./device_chain.ts";
 import { DoneList } from "./device_done.ts";
 import { type DeviceQueue, type DeviceRingOptions, Pop, RingFault, type RingStats } from "./device_queue.ts";
-import { RING_RULES, type RingRules } from "./device_rules.ts";
+import { MANNERS } from "./device_manners.ts";
+import type { RingRules } from "./device_rules.ts";
 import { PrivateCopy } from "./device_words.ts";
 import { DescFlag, VirtqDesc } from "./layout_ring.ts";
 
@@ -59,7 +60,7 @@ export abstract class DeviceRing implements DeviceQueue {
 
   /** A ring whose addresses have not been touched yet, over `ranges` of the bus. */
   constructor(options: DeviceRingOptions, ranges: LeaseRange[]) {
-    const { size, port, indirect = false, eventIndex = false, inOrder = false, rules = RING_RULES.spec } = options;
+    const { size, port, indirect = false, eventIndex = false, inOrder = false, rules = MANNERS.spec.rings } = options;
     this.size = size;
     this.port = port;
     this.indirect = indirect;

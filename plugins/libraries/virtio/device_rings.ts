@@ -6,7 +6,8 @@
 
 import { PackedDeviceQueue } from "./device_packed.ts";
 import type { DeviceQueue, DeviceRingOptions } from "./device_queue.ts";
-import { RING_RULES, type RingRules } from "./device_rules.ts";
+import { MANNERS } from "./device_manners.ts";
+import type { RingRules } from "./device_rules.ts";
 import { SplitDeviceQueue } from "./device_split.ts";
 import { Feature, type FeatureSet } from "./layout_features.ts";
 import { isPackedSize } from "./layout_packed.ts";
@@ -28,6 +29,6 @@ export function makeDeviceQueue(features: FeatureSet, place: DeviceQueuePlace): 
 }
 
 /** Whether the ring that `features` ask for may have `size` entries. */
-export function isQueueSize(features: FeatureSet, size: number, rules: RingRules = RING_RULES.spec): boolean {
+export function isQueueSize(features: FeatureSet, size: number, rules: RingRules = MANNERS.spec.rings): boolean {
   return features.has(Feature.RING_PACKED) || !rules.powersOfTwo ? isPackedSize(size) : isRingSize(size);
 }

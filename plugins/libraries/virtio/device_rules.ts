@@ -1,11 +1,8 @@
 /**
- * Where rings of real devices differ from the specification.
+ * Where rings of real devices differ from the specification; `device_manners.ts` says how.
  *
  * @module
  */
-
-/** Whose rules a device follows: the specification's, or those of QEMU 7.2 where they differ. */
-export type Personality = "spec" | "qemu";
 
 /** What a device lets a driver do with its rings, and does itself. */
 export interface RingRules {
@@ -24,25 +21,3 @@ export interface RingRules {
   /** Ring sizes of a split ring that are no power of two are refused; false: they are taken. */
   readonly powersOfTwo: boolean;
 }
-
-/** The differences, in one table. */
-export const RING_RULES: Readonly<Record<Personality, RingRules>> = {
-  spec: {
-    usedWrite: true,
-    indirectTail: true,
-    indirectNegotiated: true,
-    indirectNext: true,
-    nested: true,
-    tableEntries: 0,
-    powersOfTwo: true,
-  },
-  qemu: {
-    usedWrite: false,
-    indirectTail: false,
-    indirectNegotiated: false,
-    indirectNext: false,
-    nested: false,
-    tableEntries: 1024,
-    powersOfTwo: false,
-  },
-};

@@ -5,7 +5,7 @@ import { Random } from "@iova/core";
 import { Chain } from "./device_chain.ts";
 import { PackedDeviceQueue } from "./device_packed.ts";
 import { type DeviceQueue, type DeviceRingOptions, Pop, RingFault, type RingStats } from "./device_queue.ts";
-import { RING_RULES } from "./device_rules.ts";
+import { MANNERS } from "./device_manners.ts";
 import { SplitDeviceQueue } from "./device_split.ts";
 import { descBytes, usedEventAt } from "./layout_ring.ts";
 import { packedBytes } from "./layout_packed.ts";
@@ -118,7 +118,7 @@ function run(kind: Kind): RingFault {
     eventIndex: rarely(2),
     inOrder: rarely(2),
     notifyOnEmpty: rarely(4),
-    rules: qemu ? RING_RULES.qemu : RING_RULES.spec,
+    rules: qemu ? MANNERS.qemu.rings : MANNERS.spec.rings,
     stats,
   };
   kind.fill();

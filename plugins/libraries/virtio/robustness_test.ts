@@ -4,7 +4,7 @@ import { assertEquals } from "@std/assert";
 import { Chain } from "./device_chain.ts";
 import { type DeviceRingOptions, Pop, RingFault } from "./device_queue.ts";
 import { isQueueSize } from "./device_rings.ts";
-import { type Personality, RING_RULES } from "./device_rules.ts";
+import { MANNERS, type Personality } from "./device_manners.ts";
 import { SplitDeviceQueue } from "./device_split.ts";
 import { FeatureSet } from "./layout_features.ts";
 import { bufferNames, type RingWorld, ringWorld } from "./testdata/ring_world.ts";
@@ -114,7 +114,7 @@ const ROWS: Record<string, [offer: (w: World) => void, spec: RingFault, qemu: Ri
 for (const [row, [offer, spec, qemu, options]] of Object.entries(ROWS)) {
   for (const [personality, fault] of Object.entries({ spec, qemu }) as [Personality, RingFault][]) {
     Deno.test(`robustness ${row} (${personality}): ${fault || "served"}`, () => {
-      const w = world({ ...options, rules: RING_RULES[personality] });
+      const w = world({ ...options, rules: MANNERS[personality].rings });
       offer(w);
       const found = w.queue.pop(w.chain);
       assertEquals([found, w.queue.fault], [fault === RingFault.NONE ? Pop.CHAIN : Pop.BROKEN, fault]);
@@ -156,8 +156,8 @@ Deno.test("robustness 14: a used index that the driver writes is never read", ()
 Deno.test("robustness 20: sizes that are no power of two are refused, where QEMU takes them", () => {
   const split = new FeatureSet([]);
   assertEquals([0, 3, 16].map((size) => isQueueSize(split, size)), [false, false, true]);
-  assertEquals([0, 3, 16].map((size) => isQueueSize(split, size, RING_RULES.qemu)), [false, true, true]);
-  const w = world({ size: 3, rules: RING_RULES.qemu });
+  assertEquals([0, 3, 16].map((size) => isQueueSize(split, size, MANNERS.qemu.rings)), [false, true, true]);
+  const w = world({ size: 3, rules: MANNERS.qemu.rings });
   for (let i = 0; i < 10; i++) {
     w.ring.desc(i % 3, DIRECT);
     w.ring.offer(i % 3);
