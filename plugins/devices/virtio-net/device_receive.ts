@@ -110,6 +110,7 @@ export class ReceiveQueue {
     const first = this.#chains[0];
     writeHeader(this.#header, frame, this.#taken);
     let status = first.write(port, 0, this.#header, 0, merges ? size : Math.min(size, written));
+    if (this.#taken === 1 && status === BusStatus.OK) return first.write(port, size, frame.whole, 0, frame.length);
     let from = size;
     let at = 0;
     for (let i = 0; at < frame.length && status === BusStatus.OK; i++) {

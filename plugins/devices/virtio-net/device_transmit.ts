@@ -45,12 +45,13 @@ export class TransmitQueue {
   problem = "";
   /** Completes checksums and cuts frames. */
   readonly lowering: Lowering = new Lowering();
-  /** The frame at hand. */
-  readonly frame: Frame = new Frame(MAX_FRAME);
+  /** The frame at hand: its bytes are those of the copy, behind the header. */
+  readonly frame: Frame = new Frame(0);
   readonly #port: DevicePort;
   readonly #backend: NetBackend;
   readonly #counters: TransmitCounters;
-  readonly #header = new PrivateCopy(NetHeader.size);
+  readonly #copy = new PrivateCopy(NetHeader.size + MAX_FRAME);
+  #headerSize = 0;
 
   /** A queue that reads through `port` and sends to `backend`. */
   constructor(port: DevicePort, backend: NetBackend, counters: TransmitCounters) {
@@ -71,22 +72,21 @@ export class TransmitQueue {
     if (chain.writeBytes > 0) return this.#malformed("writable buffer in a transmit queue");
     if (chain.readBytes < headerSize) return this.#malformed("transmit buffer shorter than a header");
     if (chain.readBytes === headerSize) return this.#malformed("header without a frame");
-    const head = chain.readHead(this.#port, this.#header, headerSize);
-    if (head === BusStatus.PENDING) return Outcome.PENDING;
-    if (head !== BusStatus.OK) return this.#malformed("frame header leads nowhere");
     const length = chain.readBytes - headerSize;
-    if (length < SHORTEST || length > MAX_FRAME) return this.#drop();
+    const fits = length >= SHORTEST && length <= MAX_FRAME;
     const { frame } = this;
-    const body = chain.read(this.#port, headerSize, frame.bytes, 0, length);
-    if (body === BusStatus.PENDING) return Outcome.PENDING;
-    if (body !== BusStatus.OK) return this.#drop();
+    this.#shape(headerSize);
+    const status = chain.readHead(this.#port, this.#copy, fits ? chain.readBytes : headerSize);
+    if (status === BusStatus.PENDING) return Outcome.PENDING;
+    if (status !== BusStatus.OK && !this.#hasHeader(chain)) return this.#malformed("frame header leads nowhere");
+    if (!fits || status !== BusStatus.OK) return this.#drop();
     frame.length = length;
     return this.#send(rules);
   }
 
   #send(rules: TransmitRules): Outcome {
     const { frame } = this;
-    if (!readHeader(this.#header.bytes, frame) || (frame.needs & ~rules.offloads) !== 0) {
+    if (!readHeader(this.#copy.bytes, frame) || (frame.needs & ~rules.offloads) !== 0) {
       if (rules.dropsUnnegotiated) return this.#drop();
       frame.plain();
     }
@@ -101,6 +101,18 @@ export class TransmitQueue {
     this.#counters.txFrames++;
     this.#counters.txBytes += frame.length;
     return Outcome.DONE;
+  }
+
+  /** Places the frame behind the header. */
+  #shape(headerSize: number): void {
+    if (headerSize === this.#headerSize) return;
+    this.#headerSize = headerSize;
+    this.frame.bytes = this.#copy.bytes.subarray(headerSize);
+  }
+
+  /** Whether the header of a chain that cannot be read as a whole can be read. */
+  #hasHeader(chain: Chain): boolean {
+    return chain.readHead(this.#port, this.#copy, this.#headerSize) === BusStatus.OK;
   }
 
   /** The buffer is used all the same: nothing tells a driver that its frame is lost. */

@@ -80,14 +80,13 @@ export class Received implements ReceivedFrame {
     const region = this.#guest.memory.ram(at)!;
     const offset = at - region.base;
     const { bytes } = region;
-    const half = (field: number) => bytes[offset + field] | bytes[offset + field + 1] << 8;
-    this.buffers = size < NetHeader.size ? 1 : half(NUM_BUFFERS);
+    this.buffers = size < NetHeader.size ? 1 : half(bytes, offset + NUM_BUFFERS);
     this.needsChecksum = (bytes[offset + FLAGS] & HeaderFlag.NEEDS_CSUM) !== 0;
     const kind = KINDS[bytes[offset + GSO_TYPE] & ~GsoType.ECN];
     this.segmentation = kind ?? Segmentation.NONE;
-    this.segmentSize = this.segmentation === Segmentation.NONE ? 0 : half(GSO_SIZE);
-    this.checksumStart = this.needsChecksum ? half(CSUM_START) : 0;
-    this.checksumOffset = this.needsChecksum ? half(CSUM_OFFSET) : 0;
+    this.segmentSize = this.segmentation === Segmentation.NONE ? 0 : half(bytes, offset + GSO_SIZE);
+    this.checksumStart = this.needsChecksum ? half(bytes, offset + CSUM_START) : 0;
+    this.checksumOffset = this.needsChecksum ? half(bytes, offset + CSUM_OFFSET) : 0;
     this.#sane = kind !== undefined;
   }
 
@@ -99,4 +98,8 @@ export class Received implements ReceivedFrame {
     if (this.segmentation !== Segmentation.NONE && (!this.needsChecksum || this.segmentSize === 0)) return false;
     return !this.needsChecksum || this.checksumStart + this.checksumOffset + 2 <= this.length;
   }
+}
+
+function half(bytes: Uint8Array, at: number): number {
+  return bytes[at] | bytes[at + 1] << 8;
 }

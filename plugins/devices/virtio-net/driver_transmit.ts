@@ -159,7 +159,7 @@ export class TransmitSlots {
     const region = this.#options.guest.memory.ram(at)!;
     const offset = at - region.base;
     const { bytes, view } = region;
-    bytes.fill(0, offset, offset + NetHeader.size);
+    for (let at = 0; at < NetHeader.size; at += 4) view.setUint32(offset + at, 0, true);
     if (offload === null) return;
     bytes[offset + FLAGS] = HeaderFlag.NEEDS_CSUM;
     view.setUint16(offset + CSUM_START, offload.checksumStart, true);

@@ -65,6 +65,8 @@ export class Frame {
   segmentSize = 0;
   /** TCP segmentation with CWR set: only the first segment keeps it. */
   ecn = false;
+  #views: (Uint8Array | undefined)[] = [];
+  #viewed: Uint8Array | null = null;
 
   /** A frame with room for `capacity` bytes. */
   constructor(capacity: number = MAX_FRAME) {
@@ -81,6 +83,15 @@ export class Frame {
     this.segmentSize = 0;
     this.ecn = false;
     return this;
+  }
+
+  /** The bytes that count. The view is made once for each length, so that copying them allocates nothing. */
+  get whole(): Uint8Array {
+    if (this.#viewed !== this.bytes) {
+      this.#viewed = this.bytes;
+      this.#views = [];
+    }
+    return this.#views[this.length] ??= this.bytes.subarray(0, this.length);
   }
 
   /** What a receiver must be able to take for this frame: a set of {@linkcode Offload} bits. */

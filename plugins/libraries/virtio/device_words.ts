@@ -6,6 +6,12 @@
 
 import { Access, type BusStatus, type DevicePort, type PieceVisitor } from "@iova/core";
 
+/** Pieces longer than this are moved as a whole: the view that it takes costs more than moving fewer words does. */
+const LARGE = 2048;
+
+/** Byte offsets up to here can be shifted as 32 bits. */
+const LAST_SHIFTED = 0xffff_fffc;
+
 /** A private copy. What stands in it is read once from guest memory and belongs to the device. */
 export class PrivateCopy implements PieceVisitor {
   /** The copy. */
@@ -33,14 +39,19 @@ export class PrivateCopy implements PieceVisitor {
   piece(bytes: Uint8Array, offset: number, length: number, at: number): void {
     if (bytes !== this.#lent) this.#bind(bytes);
     const to = this.#at + at;
+    if (length > LARGE) return this.bytes.set(bytes.subarray(offset, offset + length), to);
     const { words } = this;
     const lent = this.#lentWords;
-    if (lent !== null && ((offset | length | to) & 3) === 0) {
-      const shift = (offset - to) / 4;
-      for (let i = to / 4, end = (to + length) / 4; i < end; i++) words[i] = lent[i + shift];
-    } else {
-      for (let i = 0; i < length; i++) this.bytes[to + i] = bytes[offset + i];
+    let done = 0;
+    // Shifts, not divisions: indices stay small integers.
+    if (lent !== null && ((offset | to) & 3) === 0 && offset <= LAST_SHIFTED) {
+      const from = offset >>> 2;
+      const into = to >>> 2;
+      const count = length >>> 2;
+      for (let i = 0; i < count; i++) words[into + i] = lent[from + i];
+      done = length & ~3;
     }
+    for (; done < length; done++) this.bytes[to + done] = bytes[offset + done];
   }
 
   #bind(bytes: Uint8Array): void {

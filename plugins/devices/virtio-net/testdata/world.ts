@@ -57,6 +57,8 @@ export interface NetWorld extends PciWorld {
   /** Interrupts of each queue, and of the configuration. */
   usedInterrupts: number[];
   configInterrupts: number;
+  /** Features that the driver accepts when it starts. */
+  features: number[];
   /** Negotiates and enables the queues; the status at the end. */
   start(): number;
   /** Kicks a queue and lets the machine come to rest. */
@@ -130,6 +132,7 @@ export function netWorld(options: NetWorldOptions = {}): NetWorld {
     pending,
     resume: () => resume(),
     usedInterrupts,
+    features,
     configInterrupts: 0,
     get status() {
       return transport.readStatus();
@@ -138,7 +141,7 @@ export function netWorld(options: NetWorldOptions = {}): NetWorld {
       transport.writeStatus(0);
       transport.writeStatus(Status.ACKNOWLEDGE);
       transport.writeStatus(Status.ACKNOWLEDGE | Status.DRIVER);
-      transport.accept(new FeatureSet(features));
+      transport.accept(new FeatureSet(result.features));
       transport.writeStatus(Status.ACKNOWLEDGE | Status.DRIVER | Status.FEATURES_OK);
       if ((transport.readStatus() & Status.FEATURES_OK) === 0) return transport.readStatus();
       rings.length = 0;
