@@ -155,7 +155,7 @@ export class IdeController {
       port: this.#port,
       scheduler,
       behaviour: this.#behaviour,
-      faultPolicy: faultPolicy ?? this.#behaviour.faultPolicy as FaultPolicy,
+      faultPolicy: faultPolicy ?? this.#behaviour.faultPolicy,
       burst,
       burstTime,
       refused: (status) => this.#refused(status),

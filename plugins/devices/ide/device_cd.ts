@@ -120,7 +120,7 @@ export class CdRom extends Drive implements DmaRequest {
   setFeatures(): void {
     const { current } = this.file;
     const ok = current[at.features] === Feature.TRANSFER_MODE &&
-      selectMode(this.#block, current[at.count], this.bus.behaviour.checksModes as boolean);
+      selectMode(this.#block, current[at.count], this.bus.behaviour.checksModes);
     if (ok) this.done();
     else this.abort();
   }

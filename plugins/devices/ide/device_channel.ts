@@ -116,7 +116,7 @@ export class Channel {
 
   /** What a channel without devices reads as. */
   #nothing(width: Width): number {
-    const byte = this.#behaviour.emptyChannel as number;
+    const byte = this.#behaviour.emptyChannel;
     return (byte * 0x01010101 & -1 >>> (32 - 8 * width)) >>> 0;
   }
 

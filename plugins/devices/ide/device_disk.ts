@@ -99,7 +99,7 @@ export class Disk extends Drive {
 
   #freshBlock(): Uint8Array<ArrayBuffer> {
     const geometry = this.options.geometry ?? defaultGeometry(this.capacity);
-    const block = diskBlock(this.options, geometry, this.capacity, this.bus.behaviour.trimLimit as number);
+    const block = diskBlock(this.options, geometry, this.capacity, this.bus.behaviour.trimLimit);
     putWriteCache(block, this.#writeCache);
     return block;
   }
@@ -127,7 +127,7 @@ export class Disk extends Drive {
 
   /** The first sector that the registers name; negative when they name none. */
   get sector(): number {
-    return firstSector(this.file, this.ext, this.geometry, this.bus.behaviour.strictChs as boolean);
+    return firstSector(this.file, this.ext, this.geometry, this.bus.behaviour.strictChs);
   }
 
   /** Whether `count` sectors from `sector` are on the medium. */
@@ -137,12 +137,12 @@ export class Disk extends Drive {
 
   /** An address that the medium does not have. */
   outOfRange(): void {
-    this.abort(this.bus.behaviour.rangeError as number);
+    this.abort(this.bus.behaviour.rangeError);
   }
 
   /** The host could not read the medium. */
   unreadable(): void {
-    this.abort(this.bus.behaviour.readError as number);
+    this.abort(this.bus.behaviour.readError);
   }
 
   /** The command is refused, or the host could not write. */

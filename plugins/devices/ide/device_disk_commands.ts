@@ -93,7 +93,7 @@ function checkPower(disk: Disk): void {
 function manageData(disk: Disk): void {
   const { current } = disk.file;
   if (current[at.features] !== DSM_TRIM || disk.options.readOnly) return disk.refuse();
-  const limit = disk.channel.behaviour.trimLimit as number;
+  const limit = disk.channel.behaviour.trimLimit;
   disk.takeBlocks(limit > 0);
   if (limit > 0 && (disk.left === 0 || disk.left > limit)) return disk.refuse();
   disk.armDma(false, true);
@@ -104,7 +104,7 @@ const FEATURES: Readonly<Record<number, DiskCommand>> = {
   [Feature.WRITE_CACHE_OFF]: (disk) => disk.setWriteCache(false),
   [Feature.TRANSFER_MODE]: (disk) => {
     const mode = disk.file.current[at.count];
-    if (selectMode(disk.block, mode, disk.channel.behaviour.checksModes as boolean)) disk.finish();
+    if (selectMode(disk.block, mode, disk.channel.behaviour.checksModes)) disk.finish();
     else disk.refuse();
   },
   [Feature.APM_ON]: NOTHING,

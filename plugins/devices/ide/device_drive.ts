@@ -84,7 +84,7 @@ export abstract class Drive {
   /** A drive with room for `room` bytes in its buffer. */
   constructor(protected readonly bus: DriveBus, readonly file: TaskFile, room: number) {
     this.buffer = new Uint8Array(room);
-    this.error = bus.behaviour.powerOnError as number;
+    this.error = bus.behaviour.powerOnError;
   }
 
   /** A command from the command register. */
@@ -116,7 +116,7 @@ export abstract class Drive {
   /** After power-on the error register differs between personalities. */
   powerOn(): void {
     this.reset();
-    this.error = this.bus.behaviour.powerOnError as number;
+    this.error = this.bus.behaviour.powerOnError;
   }
 
   /** A read of the data register; without data it is 0. A byte takes a whole word. */
