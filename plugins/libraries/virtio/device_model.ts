@@ -464,6 +464,8 @@ export class VirtioDevice {
   #acceptable(): boolean {
     const { accepted } = this;
     const sane = accepted.within(this.offered) && accepted.has(Feature.VERSION_1);
+    // QEMU looks at nothing that a driver without VERSION_1 accepts.
+    if (this.manners.masksFeatures && !accepted.has(Feature.VERSION_1)) return true;
     return (sane || this.manners.masksFeatures) &&
       accepted.has(Feature.ACCESS_PLATFORM) === this.#accessPlatform &&
       this.model.negotiated?.(accepted) !== false;

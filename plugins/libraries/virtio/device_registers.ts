@@ -66,7 +66,9 @@ export class RegisterTable implements RegisterBlock {
   write(offset: number, width: Width, value: number): void {
     if (this.#decoding === "bytes") return this.#writeBytes(offset, width, value);
     const register = this.#placed[offset];
-    if (register?.at === offset) register.set?.((value & ALL_ONES[width]) >>> 0);
+    if (register?.at !== offset) return;
+    // What is wider than the register is cut off.
+    register.set?.((value & ALL_ONES[width] & ALL_ONES[register.bytes as Width]) >>> 0);
   }
 
   #readStart(offset: number, width: Width): number {

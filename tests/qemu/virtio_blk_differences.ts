@@ -1,0 +1,560 @@
+// What our virtio block device and QEMU's do differently.
+
+import type { Explanation } from "@iova/qtest/testing";
+
+export const EXPLANATIONS: Explanation[] = [
+  {
+    "what": "virtio: order and places of capabilities",
+    "ours": "MSI-X first, then in the order of their types",
+    "qemu": "MSI-X at 98h first, then backwards from 84h",
+    "why": "A driver finds them by their list (§4.1.4)",
+    "seen": {
+      "virtio-blk configuration space, personality qemu": {
+        "config 34": [
+          "0x40",
+          "0x98",
+        ],
+        "capability 0": [
+          "0x40 0x11 01000100000001080000",
+          "0x98 0x11 01000100000001080000",
+        ],
+        "capability 1": [
+          "0x4c 0x9 1001040000000000000000100000",
+          "0x84 0x9 140500000000000000000000000000000000",
+        ],
+        "capability 2": [
+          "0x5c 0x9 1003040000000010000000100000",
+          "0x70 0x9 140204000000003000000010000004000000",
+        ],
+        "capability 3": [
+          "0x6c 0x9 1004040000000020000000100000",
+          "0x60 0x9 1004040000000020000000100000",
+        ],
+        "capability 4": [
+          "0x7c 0x9 140204000000003000000010000004000000",
+          "0x50 0x9 1003040000000010000000100000",
+        ],
+        "capability 5": [
+          "0x90 0x9 140500000000000000000000000000000000",
+          "0x40 0x9 1001040000000000000000100000",
+        ],
+      },
+      "virtio-blk configuration space, personality spec": {
+        "config 34": [
+          "0x40",
+          "0x98",
+        ],
+        "capability 0": [
+          "0x40 0x11 01000100000001080000",
+          "0x98 0x11 01000100000001080000",
+        ],
+        "capability 1": [
+          "0x4c 0x9 1001040000000000000000100000",
+          "0x84 0x9 140500000000000000000000000000000000",
+        ],
+        "capability 2": [
+          "0x5c 0x9 1003040000000010000000100000",
+          "0x70 0x9 140204000000003000000010000004000000",
+        ],
+        "capability 3": [
+          "0x6c 0x9 1004040000000020000000100000",
+          "0x60 0x9 1004040000000020000000100000",
+        ],
+        "capability 4": [
+          "0x7c 0x9 140204000000003000000010000004000000",
+          "0x50 0x9 1003040000000010000000100000",
+        ],
+        "capability 5": [
+          "0x90 0x9 140500000000000000000000000000000000",
+          "0x40 0x9 1001040000000000000000100000",
+        ],
+      },
+    },
+  },
+  {
+    "what": "virtio: queue_notify_off of a queue that there is not",
+    "ours": "0",
+    "qemu": "the queue's number",
+    "why": "Without meaning: queue_size is 0",
+    "seen": {
+      "virtio-blk registers after reset, personality qemu": {
+        "queue 1": [
+          "0x0 0x0 0x0",
+          "0x0 0x0 0x1",
+        ],
+        "queue 2": [
+          "0x0 0x0 0x0",
+          "0x0 0x0 0x2",
+        ],
+        "queue 1024": [
+          "0x0 0x0 0x0",
+          "0x0 0x0 0x2",
+        ],
+        "queue 65535": [
+          "0x0 0x0 0x0",
+          "0x0 0x0 0x2",
+        ],
+      },
+      "virtio-blk registers after reset, personality spec": {
+        "queue 1": [
+          "0x0 0x0 0x0",
+          "0x0 0x0 0x1",
+        ],
+        "queue 2": [
+          "0x0 0x0 0x0",
+          "0x0 0x0 0x2",
+        ],
+        "queue 1024": [
+          "0x0 0x0 0x0",
+          "0x0 0x0 0x2",
+        ],
+        "queue 65535": [
+          "0x0 0x0 0x0",
+          "0x0 0x0 0x2",
+        ],
+      },
+    },
+  },
+  {
+    "what": "virtio: queue_enable of a queue that there is not",
+    "ours": "stays 0",
+    "qemu": "reads 1",
+    "why": "§4.1.4.3: such a queue cannot be enabled",
+    "seen": {
+      "virtio-blk queue registers, personality qemu": {
+        "an absent queue stays absent": [
+          "0x0 0x0",
+          "0x0 0x1",
+        ],
+      },
+      "virtio-blk queue registers, personality spec": {
+        "an absent queue stays absent": [
+          "0x0 0x0",
+          "0x0 0x1",
+        ],
+      },
+    },
+  },
+  {
+    "what": "virtio: driver_feature after features that were not offered",
+    "ours": "what counts, with personality qemu",
+    "qemu": "what was written",
+    "why": "QEMU cuts them off when it uses them, our personality when they are written",
+    "seen": {
+      "virtio-blk status, personality qemu": {
+        "driver features after what was not offered": [
+          "0x0 0x3",
+          "0x80000001 0x3",
+        ],
+        "driver features after unknown high bits": [
+          "0x0 0x3",
+          "0x0 0x80000003",
+        ],
+      },
+    },
+  },
+  {
+    "what": "virtio: status bits that the driver has no say in",
+    "ours": "DEVICE_NEEDS_RESET is the device's, FEATURES_OK is not taken back",
+    "qemu": "as written",
+    "why": "§2.1: a driver must not clear bits, and NEEDS_RESET is the device's",
+    "seen": {
+      "virtio-blk status, personality qemu": {
+        "status 4f reads": [
+          "0xf",
+          "0x4f",
+        ],
+        "status 10 reads": [
+          "0x18",
+          "0x10",
+        ],
+        "status 20 reads": [
+          "0x28",
+          "0x20",
+        ],
+      },
+    },
+  },
+  {
+    "what": "virtio, personality spec: features that cannot be",
+    "ours": "FEATURES_OK does not stay set",
+    "qemu": "accepted",
+    "why": "§2.2.2: a device should refuse what it did not offer, and a driver without VERSION_1",
+    "seen": {
+      "virtio-blk status, personality spec": {
+        "status when the driver accepts nothing": [
+          "0x3",
+          "0xb",
+        ],
+        "status when the driver accepts ACCESS_PLATFORM alone": [
+          "0x3",
+          "0xb",
+        ],
+        "status when the driver accepts what was not offered": [
+          "0x3",
+          "0xb",
+        ],
+        "status when the driver accepts unknown high bits": [
+          "0x3",
+          "0xb",
+        ],
+        "status f reads": [
+          "0x7",
+          "0xf",
+        ],
+        "status 4f reads": [
+          "0x7",
+          "0x4f",
+        ],
+      },
+    },
+  },
+  {
+    "what": "virtio, personality spec: configuration behind the end",
+    "ours": "zeros; 60 bytes and more",
+    "qemu": "57 bytes; all ones for an access that runs past them",
+    "why": "§5.2.4 has more fields; what is not there reads 0",
+    "seen": {
+      "virtio-blk registers after reset, personality spec": {
+        "configuration bytes": [
+          "000800000000000000000000fe0000000200103f00020000000000000000000001000100ffff3f000100000001000000ffff3f000100000001000000",
+          "000800000000000000000000fe0000000200103f00020000000000000000000001000100ffff3f000100000001000000ffff3f000100000001ffffff",
+        ],
+        "configuration 56 in 4": [
+          "0x1",
+          "0xffffffff",
+        ],
+        "configuration 56 in 2": [
+          "0x1",
+          "0xffff",
+        ],
+        "configuration 57 in 1": [
+          "0x0",
+          "0xff",
+        ],
+        "configuration 60 in 4": [
+          "0x0",
+          "0xffffffff",
+        ],
+        "configuration 256 in 4": [
+          "0x0",
+          "0xffffffff",
+        ],
+      },
+    },
+  },
+  {
+    "what": "virtio, personality spec: accesses across registers",
+    "ours": "byte by byte",
+    "qemu": "by their first byte alone",
+    "why": "§4.1.3.1 has drivers use each field's own width; both are answers to a mistake",
+    "seen": {
+      "virtio-blk accesses of another width, personality spec": {
+        "read 6 in 2": [
+          "0x3000",
+          "0x0",
+        ],
+        "read 16 in 4": [
+          "0x1ffff",
+          "0xffff",
+        ],
+        "read 24 in 4": [
+          "0xffff0100",
+          "0x100",
+        ],
+        "read 25 in 1": [
+          "0x1",
+          "0x0",
+        ],
+        "queue_size and vector after 4 bytes": [
+          "0x8 0x1",
+          "0x8 0xffff",
+        ],
+      },
+    },
+  },
+  {
+    "what": "virtio, personality spec: sizes of a queue",
+    "ours": "a power of two, at most what was offered",
+    "qemu": "anything up to 1024",
+    "why": "§2.7: a size is a power of two; §4.1.4.3: and not more than the device's",
+    "seen": {
+      "virtio-blk queue registers, personality spec": {
+        "queue_size 3": [
+          "0x100",
+          "0x3",
+        ],
+        "queue_size 512": [
+          "0x100",
+          "0x200",
+        ],
+        "queue_size 1024": [
+          "0x100",
+          "0x400",
+        ],
+        "queue_size 2048": [
+          "0x100",
+          "0x400",
+        ],
+        "queue_size 4096": [
+          "0x100",
+          "0x400",
+        ],
+        "queue_size 65535": [
+          "0x100",
+          "0x400",
+        ],
+        "queue_size 0": [
+          "0x100",
+          "0x400",
+        ],
+      },
+    },
+  },
+  {
+    "what": "virtio-blk: SCSI requests",
+    "ours": "UNSUPP",
+    "qemu": "IOERR",
+    "why": "A legacy feature that neither offers. QEMU looks at the request before it says so",
+    "seen": {
+      "virtio-blk requests, personality qemu": {
+        "type 2: status byte": [
+          "0x2",
+          "0x1",
+        ],
+      },
+      "virtio-blk requests, personality spec": {
+        "type 2: status byte": [
+          "0x2",
+          "0x1",
+        ],
+      },
+    },
+  },
+  {
+    "what": "virtio-blk, personality spec: bit 31 of the type (BARRIER)",
+    "ours": "an unknown type",
+    "qemu": "ignored: reads sector 0",
+    "why": "Legacy only, and not offered",
+    "seen": {
+      "virtio-blk requests, personality spec": {
+        "type 2147483648: used": [
+          "0x0 0x0",
+          "0x0 0x201",
+        ],
+        "type 2147483648: status byte": [
+          "0x2",
+          "0x0",
+        ],
+        "type 2147483648: data": [
+          "cccccccccccccccc",
+          "0000000000000000",
+        ],
+      },
+    },
+  },
+  {
+    "what": "virtio-blk, personality spec: used.len of a request that failed",
+    "ours": "0: nothing of it was written but the status",
+    "qemu": "all that could have been written",
+    "why": "§2.7.8: the device must not say more than it wrote (CVE-2024-8612)",
+    "seen": {
+      "virtio-blk requests, personality spec": {
+        "type 2: used": [
+          "0x0 0x0",
+          "0x0 0x201",
+        ],
+        "type 10: used": [
+          "0x0 0x0",
+          "0x0 0x201",
+        ],
+        "type 12: used": [
+          "0x0 0x0",
+          "0x0 0x201",
+        ],
+        "type 14: used": [
+          "0x0 0x0",
+          "0x0 0x201",
+        ],
+        "type 99: used": [
+          "0x0 0x0",
+          "0x0 0x201",
+        ],
+        "read beyond the end: used": [
+          "0x0 0x0",
+          "0x0 0x201",
+        ],
+        "read across the end: used": [
+          "0x0 0x0",
+          "0x0 0x401",
+        ],
+        "read at the last sector number: used": [
+          "0x0 0x0",
+          "0x0 0x201",
+        ],
+        "read of 100 bytes: used": [
+          "0x0 0x0",
+          "0x0 0x65",
+        ],
+      },
+    },
+  },
+  {
+    "what": "virtio-blk, personality spec: a discard segment cut short",
+    "ours": "IOERR",
+    "qemu": "DEVICE_NEEDS_RESET",
+    "why": "§5.2.6 has a status for it",
+    "seen": {
+      "virtio-blk discard and write zeroes, personality spec": {
+        "half a segment: used": [
+          "0x0 0x1",
+          "null",
+        ],
+        "half a segment: status byte": [
+          "0x1",
+          "0xff",
+        ],
+        "half a segment: device status": [
+          "0xf",
+          "0x4f",
+        ],
+      },
+    },
+  },
+  {
+    "what": "virtio, personality spec: INDIRECT that was not negotiated, or together with NEXT",
+    "ours": "DEVICE_NEEDS_RESET",
+    "qemu": "executed",
+    "why": "§2.7.5.3.1 forbids both to drivers",
+    "seen": {
+      "virtio-blk broken chains, personality spec": {
+        "indirect without the feature: device status": [
+          "0x4f",
+          "0xf",
+        ],
+        "indirect without the feature: isr": [
+          "0x3",
+          "0x1",
+        ],
+        "indirect without the feature: used": [
+          "0x0 0x0 0x0",
+          "0x1 0x0 0x201",
+        ],
+        "indirect without the feature: status byte and data": [
+          "ff cccccccc",
+          "00 00000000",
+        ],
+        "indirect with next: device status": [
+          "0x4f",
+          "0xf",
+        ],
+        "indirect with next: isr": [
+          "0x3",
+          "0x1",
+        ],
+        "indirect with next: used": [
+          "0x0 0x0 0x0",
+          "0x1 0x0 0x201",
+        ],
+        "indirect with next: status byte and data": [
+          "ff cccccccc",
+          "00 00000000",
+        ],
+      },
+    },
+  },
+  {
+    "what": "virtio, personality spec: direct descriptors before an indirect one",
+    "ours": "works",
+    "qemu": "DEVICE_NEEDS_RESET",
+    "why": "§2.7.5.3.2: a device must take it",
+    "seen": {
+      "virtio-blk broken chains, personality spec": {
+        "a direct header, then an indirect table: device status": [
+          "0xf",
+          "0x4f",
+        ],
+        "a direct header, then an indirect table: isr": [
+          "0x1",
+          "0x3",
+        ],
+        "a direct header, then an indirect table: used": [
+          "0x1 0x0 0x201",
+          "0x0 0x0 0x0",
+        ],
+        "a direct header, then an indirect table: status byte and data": [
+          "00 00000000",
+          "ff cccccccc",
+        ],
+      },
+    },
+  },
+  {
+    "what": "virtio, personality spec: memory that a device cannot reach",
+    "ours": "data: IOERR; header or status byte: DEVICE_NEEDS_RESET",
+    "qemu": "looks well: a header reads as zeros (sector 0 is read), data and status are lost",
+    "why": "QEMU bounces what is no memory and forgets how that went",
+    "seen": {
+      "virtio-blk broken chains, personality spec": {
+        "a header nowhere: device status": [
+          "0x4f",
+          "0xf",
+        ],
+        "a header nowhere: isr": [
+          "0x3",
+          "0x1",
+        ],
+        "a header nowhere: used": [
+          "0x0 0x0 0x0",
+          "0x1 0x0 0x201",
+        ],
+        "a header nowhere: status byte and data": [
+          "ff cccccccc",
+          "00 00000000",
+        ],
+        "data nowhere: used": [
+          "0x1 0x0 0x0",
+          "0x1 0x0 0x201",
+        ],
+        "data nowhere: status byte and data": [
+          "01 cccccccc",
+          "00 cccccccc",
+        ],
+        "a status byte nowhere: device status": [
+          "0x4f",
+          "0xf",
+        ],
+        "a status byte nowhere: isr": [
+          "0x3",
+          "0x1",
+        ],
+        "a status byte nowhere: used": [
+          "0x0 0x0 0x0",
+          "0x1 0x0 0x201",
+        ],
+      },
+    },
+  },
+  {
+    "what": "virtio, personality spec: WRITE in used descriptors of a packed ring",
+    "ours": "set when something was written",
+    "qemu": "never",
+    "why": "A used descriptor says with WRITE that its length counts (§2.8)",
+    "seen": {
+      "virtio-blk packed ring, personality spec": {
+        "three slots: slots": [
+          "00003000000000000102000007008280 00003100000000000002000007008300 00003200000000000100000007008200 00000000000000000000000000000000",
+          "00003000000000000102000007008080 00003100000000000002000007008300 00003200000000000100000007008200 00000000000000000000000000000000",
+        ],
+        "across the end: slots": [
+          "00003100000000000002000009000380 00003200000000000100000009000280 00003200000000000100000007008200 00003000000000000102000009008280",
+          "00003100000000000002000009000380 00003200000000000100000009000280 00003200000000000100000007008200 00003000000000000102000009008080",
+        ],
+        "flush: slots": [
+          "00003100000000000002000009000380 00003200000000000100000009000280 00003000000000000100000001000200 00003200000000000100000001000280",
+          "00003100000000000002000009000380 00003200000000000100000009000280 00003000000000000100000001000000 00003200000000000100000001000280",
+        ],
+      },
+    },
+  },
+];
