@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Manifest } from "@iova/core";
+import type { DeviceEntry, Manifest, WorkloadEntry } from "@iova/core";
 
 /** A row of the grid. */
 export interface DeviceRow {
@@ -45,19 +45,46 @@ const BLOCK_IO = {
   with: { pattern: "mixed", blockSize: "4KiB", depth: 24, count: 120, flushEvery: 20 },
 };
 
-function virtioBlk(): DeviceRow[] {
+/** A stream of bytes from one card through the other: content, order and checksums are checked. */
+const NET_STREAM = {
+  use: "net-stream",
+  device: "nic0",
+  with: { receiver: "nic1", count: 60, size: 1400, offload: "checksum" },
+};
+
+/** A virtio device in every way that there is; `entries` makes its devices from options, and names no way. */
+function virtioRows(
+  device: string,
+  workload: WorkloadEntry,
+  entries: (options: Record<string, unknown>) => DeviceEntry[],
+): DeviceRow[] {
   return TRANSPORTS.flatMap(([transport, bus, way, rings]) =>
     RINGS.slice(0, rings).map(([ring, options]): DeviceRow => {
-      const translated = "driverAddressing" in way;
-      const disk = {
-        id: "disk0",
-        use: "virtio-blk",
-        with: { ram: "256KiB", ...way, ...options },
-        ...(translated && { bypass: false }),
+      const bypass = "driverAddressing" in way ? { bypass: false } : {};
+      const devices = entries({ ...way, ...options }).map((entry) => ({ ...entry, ...bypass }));
+      return {
+        device,
+        transport,
+        ring,
+        machine: { memory: "16MiB", bus: { use: bus }, devices, workload: [workload] },
       };
-      const machine = { memory: "16MiB", bus: { use: bus }, devices: [disk], workload: [BLOCK_IO] };
-      return { device: "virtio-blk", transport, ring, machine };
     })
+  );
+}
+
+function virtioBlk(): DeviceRow[] {
+  return virtioRows("virtio-blk", BLOCK_IO, (options) => [
+    { id: "disk0", use: "virtio-blk", with: { ram: "256KiB", ...options } },
+  ]);
+}
+
+function virtioNet(): DeviceRow[] {
+  // Few buffers: a bounce pool has to hold all that a card is given to receive into.
+  return virtioRows(
+    "virtio-net",
+    NET_STREAM,
+    ({ queueSize = 32, ...options }) =>
+      ["nic0", "nic1"].map((id) => ({ id, use: "virtio-net", with: { queueSize, ...options } })),
   );
 }
 
@@ -70,4 +97,4 @@ function ide(): DeviceRow[] {
 }
 
 /** Every row. */
-export const DEVICE_ROWS: readonly DeviceRow[] = [...virtioBlk(), ...ide()];
+export const DEVICE_ROWS: readonly DeviceRow[] = [...virtioBlk(), ...virtioNet(), ...ide()];
