@@ -28,14 +28,8 @@ import {
   type Window,
 } from "./bus_stage.ts";
 import { BusPort } from "./bus_port.ts";
-import {
-  AddressType,
-  type AtsService,
-  type BusStatus,
-  type BusTranslator,
-  type Transaction,
-} from "./bus_translator.ts";
-import type { RegisterRegion } from "./memory.ts";
+import { AddressType, type AtsService, BusStatus, type BusTranslator, type Transaction } from "./bus_translator.ts";
+import { ALL_ONES, type RegisterBlock, type RegisterRegion } from "./memory.ts";
 
 export {
   behind,
@@ -151,6 +145,15 @@ export class Bus implements BusTarget {
     return translator !== null ? translator.ats ?? null : this.parent?.ats(requester) ?? null;
   }
 
+  /** A function's registers as the CPU reaches them: not while a bridge above has stopped them. */
+  gate(port: { readonly requester: number }, block: RegisterBlock): RegisterBlock {
+    const stopped = () => this.#stopped(port.requester, "registersStopped");
+    return {
+      read: (offset, width) => stopped() ? ALL_ONES[width] : block.read(offset, width),
+      write: (offset, width, value) => stopped() || block.write(offset, width, value),
+    };
+  }
+
   /** Unplugs a function: its leases end, its accesses get nowhere. */
   detach(port: BusPort): void {
     port.unplug();
@@ -165,6 +168,7 @@ export class Bus implements BusTarget {
       const claim = this.#claims[index];
       const inside = address >= claim.first;
       if (inside && (!this.redirect || claim.always)) {
+        if (claim.always && this.#stopped(tx.requester, "messagesStopped")) return BusStatus.UNSUPPORTED_REQUEST;
         tx.length = Math.min(tx.length, claim.last - address + 1);
         return endInRegisters(claim.region, address, tx, out);
       }
@@ -175,6 +179,12 @@ export class Bus implements BusTarget {
       tx.length = this.#lowest - address;
     }
     return this.bridge.resolve(tx, out);
+  }
+
+  /** Whether a translator between here and the root stops a requester's registers or messages. */
+  #stopped(requester: number, what: "registersStopped" | "messagesStopped"): boolean {
+    const here = this.bridge.translatorFor(requester)?.[what]?.(requester) ?? false;
+    return here || (this.parent !== null && this.parent.#stopped(requester, what));
   }
 
   /** The first claim that ends at or above an address; there is one. */

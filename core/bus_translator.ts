@@ -292,6 +292,10 @@ export interface BusTranslator {
   leased?(hi: number, lo: number, length: number, access: Access, lease: Lease): void;
   /** Whether this requester is in the translator's scope. Absent: every requester below the bridge is. */
   covers?(requester: number): boolean;
+  /** Whether CPU accesses to this function's registers are stopped: reads give all ones, writes are lost. Absent: never. */
+  registersStopped?(requester: number): boolean;
+  /** Whether its interrupt messages, which pass a translator by, are stopped. Absent: never. */
+  messagesStopped?(requester: number): boolean;
   /** ATS and PRI. Absent: translation requests get an unsupported request and nothing may be marked translated. */
   readonly ats?: AtsService;
   /** Executes one queued command; false when there is none. Absent: nothing is queue-driven. */

@@ -25,16 +25,18 @@ export class Bar {
   readonly ports: RegisterBlock;
   readonly #config: ConfigSpace;
   readonly #at: number;
+  // The block as the CPU reaches it.
+  #block: RegisterBlock;
 
   /** Defines the register's bits in `config`. `name` is what the region is called. */
   constructor(readonly name: string, readonly spec: PciBarSpec, config: ConfigSpace) {
     checkBar(name, spec);
     this.#config = config;
     this.#at = barOffset(spec.index);
-    const { block } = spec;
+    this.#block = spec.block;
     this.ports = {
-      read: (offset, width) => block.read(offset, width),
-      write: (offset, width, value) => block.write(offset, width, value),
+      read: (offset, width) => this.#block.read(offset, width),
+      write: (offset, width, value) => this.#block.write(offset, width, value),
     };
     const { kind, width = 32, size } = spec;
     const wide = kind === "memory" && width === 64;
@@ -67,9 +69,10 @@ export class Bar {
     return checked(high * TWO32 + ((low & MemoryBar.mask.base) >>> 0), size, ADDRESS_LIMIT);
   }
 
-  /** Puts it at its address; false when something else is there. */
-  map(base: number, space: AddressSpace, io: IoSpace): boolean {
-    const { kind, size, block } = this.spec;
+  /** Puts it, or `block` in its place, at its address; false when something else is there. */
+  map(base: number, space: AddressSpace, io: IoSpace, block: RegisterBlock = this.spec.block): boolean {
+    const { kind, size } = this.spec;
+    this.#block = block;
     try {
       if (kind === "io") io.add(base, size, this.ports);
       else this.region = space.addRegisters(base, size, this.name, block);

@@ -86,7 +86,8 @@ export class PciHost implements RegisterBlock {
   }
 
   #map(fn: PciFunction, bar: Bar, base: number): void {
-    if (!bar.map(base, this.services.space, this.services.io)) {
+    const block = fn.bus.core.gate(fn.port, bar.spec.block);
+    if (!bar.map(base, this.services.space, this.services.io, block)) {
       this.#refuse(fn, bar, base);
       return;
     }

@@ -115,7 +115,7 @@ Deno.test("a token that RTAS does not know, or a buffer outside memory, is a bad
 function register(tce: TceWorld): { block: RegisterBlock; stores: number[] } {
   const stores: number[] = [];
   const block = { read: () => 0x1234, write: (_at: number, _width: number, value: number) => void stores.push(value) };
-  return { block: tce.phb.endpoint.guard(block), stores };
+  return { block: tce.world.bus.gate(tce.device.port, block), stores };
 }
 
 Deno.test("case 14: a fault stops the endpoint, and the guest lifts one stop after the other", () => {

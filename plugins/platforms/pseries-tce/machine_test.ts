@@ -1,7 +1,17 @@
 import { assert, assertEquals } from "@std/assert";
-import { BusStatus, Direction, loadMachine, type Machine, type MachineEvent } from "@iova/core";
+import {
+  BusStatus,
+  Direction,
+  HypercallRegisters,
+  loadMachine,
+  type Machine,
+  type MachineEvent,
+  MESSAGE_DOORBELL,
+} from "@iova/core";
 import { testPlatform } from "@iova/core/testing";
 import direct from "@iova/direct";
+import type { EduDriver } from "@iova/edu";
+import { RtasToken } from "./layout.ts";
 import platform from "./mod.ts";
 import type { PseriesPlatform } from "./platform.ts";
 
@@ -113,4 +123,36 @@ Deno.test("on QEMU every hypercall leaves for user space and costs more", () => 
     return world.scheduler.now - now;
   });
   assertEquals(spent, [255, 7555, 255]);
+});
+
+Deno.test("a fault stops registers and messages of the whole bridge; each stop is lifted by itself", async () => {
+  const made = await loadMachine({
+    memory: "16MiB",
+    platform: "pseries-tce",
+    devices: [{ id: "edu0", use: "edu" }],
+  });
+  const buffer = made.guest.heap.allocPages(1)!;
+  /** RTAS with big-endian cells: token, arguments, results; the first of which it gives back, and the second. */
+  const rtas = (token: number, args: number[], results: number) => {
+    const { view } = made.guest.memory.ram(buffer)!;
+    [token, args.length, results, ...args].forEach((cell, i) => view.setUint32(buffer + 4 * i, cell));
+    assertEquals(made.guest.hypercall(0xf000, new HypercallRegisters().set(0, buffer)), 0);
+    const at = buffer + 12 + 4 * args.length;
+    return [view.getInt32(at), results > 1 ? view.getInt32(at + 4) : 0];
+  };
+  const pe = [0, 0x0800_0000, 0x2000_0000];
+  const option = (value: number) => rtas(RtasToken.SET_EEH_OPTION, [...pe, value], 1)[0];
+  const state = () => rtas(RtasToken.READ_SLOT_RESET_STATE2, pe, 4)[1];
+  const driver = made.driver<EduDriver>("edu0");
+  const alive = () => [driver.identify() !== null, driver.isAlive()];
+  assertEquals([alive(), await made.settle(driver.raiseInterrupt())], [[true, true], true]);
+  assertEquals(made.device("edu0").port.read(0x1000_0000n, new Uint8Array(4)), BusStatus.COMPLETER_ABORT);
+  assertEquals([alive(), state()], [[false, false], 2]);
+  // Registers answer again; a message still is DMA, and gets nowhere.
+  assertEquals([option(2), state(), alive()], [0, 4, [true, true]]);
+  const { interrupts } = made;
+  const before = interrupts.count;
+  assertEquals(made.device("edu0").port.write32(0, MESSAGE_DOORBELL | 0, 0), BusStatus.UNSUPPORTED_REQUEST);
+  assertEquals(option(3), 0);
+  assertEquals([await made.settle(driver.raiseInterrupt()), interrupts.count > before], [true, true]);
 });

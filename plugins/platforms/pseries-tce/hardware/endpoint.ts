@@ -4,10 +4,7 @@
  * @module
  */
 
-import type { RegisterBlock, Width } from "@iova/core";
 import { EehState } from "../layout.ts";
-
-const ALL_ONES: Readonly<Record<Width, number>> = { 1: 0xff, 2: 0xffff, 4: 0xffff_ffff };
 
 /** One endpoint: every device of a host bridge. */
 export class Endpoint {
@@ -47,15 +44,5 @@ export class Endpoint {
   get state(): number {
     if (this.mmioStopped) return EehState.STOPPED;
     return this.dmaStopped ? EehState.DMA_STOPPED : EehState.NORMAL;
-  }
-
-  /** Puts the MMIO stop between the CPU and a device's registers. */
-  guard(block: RegisterBlock): RegisterBlock {
-    return {
-      read: (offset, width) => this.mmioStopped ? ALL_ONES[width] : block.read(offset, width),
-      write: (offset, width, value) => {
-        if (!this.mmioStopped) block.write(offset, width, value);
-      },
-    };
   }
 }

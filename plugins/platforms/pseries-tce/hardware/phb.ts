@@ -115,6 +115,16 @@ export class Phb implements BusTranslator, WindowOwner {
     return this.#fault(tx, "TCE_EXTENT_ERROR", "no window", BusStatus.UNSUPPORTED_REQUEST);
   }
 
+  /** See {@linkcode BusTranslator.registersStopped}: one endpoint for all devices. */
+  registersStopped(): boolean {
+    return this.endpoint.mmioStopped;
+  }
+
+  /** See {@linkcode BusTranslator.messagesStopped}: a message is DMA. */
+  messagesStopped(): boolean {
+    return this.endpoint.dmaStopped;
+  }
+
   /** Makes window number `slot`; null when there is no memory for its table. Addresses and sizes have been checked. */
   makeWindow(slot: number, base: bigint, shift: number, entries: number, isDefault: boolean): Window | null {
     if (entries === 0 || !this.tableMemory.take(entries)) return null;
