@@ -100,13 +100,23 @@ export class VirtioBlockDriver implements BlockDriver {
     this.#segment = Math.max(SECTOR_SIZE, Math.min(longest - longest % SECTOR_SIZE, MAX_TRANSFER));
     const limit = this.#segment === MAX_TRANSFER ? MAX_TRANSFER : Math.max(this.#segment, MODEST_TRANSFER);
     const most = Math.min(limit, this.#segment * limits.maxSegments);
-    this.maxTransfer = Math.max(this.blockSize, most - most % this.blockSize);
+    this.maxTransfer = most - most % this.blockSize;
     const coherent = options.requestMemory === "coherent";
-    this.#lanes = queues.map((queue) => {
-      const slots = new RequestSlots(context.guest, depth, addressing, coherent);
-      const lane: Lane = { queue, slots, used: () => this.#used(lane) };
-      return lane;
-    });
+    const lanes: Lane[] = [];
+    try {
+      if (this.maxTransfer === 0) throw new Error(`the device takes no request of one block, ${this.blockSize} bytes`);
+      for (const queue of queues) {
+        const slots = new RequestSlots(context.guest, depth, addressing, coherent);
+        const lane: Lane = { queue, slots, used: () => this.#used(lane) };
+        lanes.push(lane);
+      }
+    } catch (error) {
+      resetDevice(transport, () => context.guest.relax());
+      for (const { slots } of lanes) slots.release();
+      for (const queue of queues) queue.release();
+      throw error;
+    }
+    this.#lanes = lanes;
     this.#list = new BufferList(DESCRIPTORS + Math.ceil(this.maxTransfer / this.#segment));
     transport.connect(this.#lanes.map(({ used }) => used), this.#changed);
     driverOk(transport);

@@ -133,13 +133,20 @@ function readLimits(transport: DriverTransport, features: FeatureSet, queueSize:
   const blockSize = read(BLK_SIZE, "blk_size", SECTOR_SIZE);
   return {
     // What is no block size at all is no reason to read nothing.
-    blockSize: blockSize >= SECTOR_SIZE && (blockSize & (blockSize - 1)) === 0 ? blockSize : SECTOR_SIZE,
+    blockSize: isBlockSize(blockSize) ? blockSize : SECTOR_SIZE,
     maxSegments: Math.max(1, Math.min(read(SEG_MAX, "seg_max", 1), queueSize - OVERHEAD)),
     maxSegmentSize: read(SIZE_MAX, "size_max", Number.MAX_SAFE_INTEGER),
     maxDiscard: read(DISCARD, "max_discard_sectors", 0) * SECTOR_SIZE,
     maxZeroes: read(WRITE_ZEROES, "max_write_zeroes_sectors", 0) * SECTOR_SIZE,
     maxErase: read(SECURE_ERASE, "max_secure_erase_sectors", 0) * SECTOR_SIZE,
   };
+}
+
+/** Largest block that this driver knows. */
+const LARGEST_BLOCK = 2 ** 20;
+
+function isBlockSize(size: number): boolean {
+  return size >= SECTOR_SIZE && size <= LARGEST_BLOCK && (size & (size - 1)) === 0;
 }
 
 /** As many queues as the device has and a person asks for. */

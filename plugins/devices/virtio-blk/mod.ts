@@ -32,11 +32,11 @@ const options = {
   blockSize: option.size("Bytes of a block, a power of two: the driver reads and writes whole ones.", {
     default: 512,
     min: 512,
-    max: 2 ** 21,
+    max: 2 ** 20,
   }),
   physicalBlockSize: option.size("Bytes of a physical block, a power of two. Left out: a block.", {
     min: 512,
-    max: 2 ** 21,
+    max: 2 ** 20,
   }),
   minIo: option.size("Smallest good I/O, whole blocks; 0: nothing is said.", { default: 0, max: 2 ** 24 }),
   optIo: option.size("Best I/O, whole blocks; 0: nothing is said.", { default: 0, max: 2 ** 31 }),
