@@ -5,7 +5,7 @@
  */
 
 import { type DoorContext, InputError, type InputProblem, type LoadOptions, type MachineEvent } from "@iova/core";
-import { signalEvent, unavailable } from "@iova/libc";
+import { close, holdLocalPort, signalEvent, unavailable } from "@iova/libc";
 
 /** What is chosen on the command line. */
 export interface ServeOptions {
@@ -37,10 +37,16 @@ export type ServeNews =
   | { readonly type: "event"; readonly event: MachineEvent }
   | { readonly type: "statistics"; readonly values: Record<string, number> }
   | { readonly type: "input"; readonly problem: InputProblem }
+  | { readonly type: "permission"; readonly message: string }
   | { readonly type: "failure"; readonly message: string }
   | { readonly type: "ended" };
 
 const WORDS = 2;
+/** Both ask for statistics: for the first one Deno itself has a use as well. */
+const STATISTICS_SIGNALS = ["SIGUSR1", "SIGUSR2"] as const;
+const STOP_SIGNALS = ["SIGINT", "SIGTERM"] as const;
+/** Where Deno's debugger would listen. */
+const DEBUGGER_PORT = 9229;
 
 /** Serves until a signal, or until the first connection has ended. @returns the exit code. */
 export async function serve(context: DoorContext, options: ServeOptions): Promise<number> {
@@ -82,9 +88,13 @@ class Station {
   readonly #stop = () => this.#request(Control.STOP);
   readonly #statistics = () => this.#request(Control.STATISTICS);
 
+  // SIGUSR1 makes Deno open its debugger, beside calling listeners. This program listens on no network: while it holds the
+  // port, nobody can.
+  readonly #debugger = holdLocalPort(DEBUGGER_PORT);
+
   constructor(readonly context: DoorContext, readonly control: Int32Array) {
-    for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, this.#stop);
-    Deno.addSignalListener("SIGUSR1", this.#statistics);
+    for (const signal of STOP_SIGNALS) Deno.addSignalListener(signal, this.#stop);
+    for (const signal of STATISTICS_SIGNALS) Deno.addSignalListener(signal, this.#statistics);
   }
 
   /** True when the worker has ended. */
@@ -103,6 +113,8 @@ class Station {
         return false;
       case "input":
         throw new InputError(news.problem);
+      case "permission":
+        throw new Deno.errors.NotCapable(news.message);
       case "failure":
         throw new Error(news.message);
       default:
@@ -111,8 +123,9 @@ class Station {
   }
 
   close(): void {
-    for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.removeSignalListener(signal, this.#stop);
-    Deno.removeSignalListener("SIGUSR1", this.#statistics);
+    for (const signal of STOP_SIGNALS) Deno.removeSignalListener(signal, this.#stop);
+    for (const signal of STATISTICS_SIGNALS) Deno.removeSignalListener(signal, this.#statistics);
+    if (this.#debugger >= 0) close(this.#debugger);
   }
 
   #request(word: number): void {

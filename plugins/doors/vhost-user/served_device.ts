@@ -24,6 +24,8 @@ import {
   Scheduler,
 } from "@iova/core";
 import { type DeviceTransport, offerVirtio, type VirtioDevice, type VirtioSpec } from "@iova/virtio";
+import { setImageMedium } from "@iova/block";
+import { MappedImage } from "./image_file.ts";
 import { IotlbTranslator } from "./iotlb.ts";
 
 /** Where a served device comes from. */
@@ -114,6 +116,7 @@ export class ServedDevice implements DeviceTransport {
       return { port, device, powerOn: () => device.reset(), remove: () => bus.detach(port) };
     });
     const { use } = source.device;
+    setImageMedium((image) => new MappedImage(image));
     this.plugin = use.plugin.create(this.#context(source, bus), use.options);
     const { spec, device } = plugged ?? notVirtio(source.device.id);
     this.type = (spec as VirtioSpec).type;

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { acceptUnix, close, Epoll, Errno, errnoName, listenUnix, Poller } from "@iova/libc";
+import { acceptUnix, close, Epoll, Errno, errnoName, listenUnix, Poller, unlink } from "@iova/libc";
 import type { ServedDevice } from "./served_device.ts";
 import { Session, type SessionHost, type SessionOptions } from "./session.ts";
 
@@ -34,6 +34,7 @@ export class Server implements SessionHost {
   readonly #ready = new Map<number, (events: number) => void>();
   readonly #options: ServerOptions;
   #listener = -1;
+  #path = "";
   #busy = false;
 
   /** A server of one device. Whoever makes it closes it. */
@@ -51,6 +52,7 @@ export class Server implements SessionHost {
     const fd = listenUnix(path);
     if (fd < 0) return fd;
     this.#listener = fd;
+    this.#path = path;
     return this.watch(fd, () => this.#accept());
   }
 
@@ -90,7 +92,10 @@ export class Server implements SessionHost {
   close(): void {
     this.stopped = true;
     if (this.session !== null) this.#ended();
-    if (this.#listener >= 0) close(this.#listener);
+    if (this.#listener >= 0) {
+      close(this.#listener);
+      unlink(this.#path);
+    }
     this.#listener = -1;
     this.#poller.close();
   }

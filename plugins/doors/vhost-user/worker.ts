@@ -86,6 +86,7 @@ function refused(socket: string, errno: number): InputError {
 
 function explain(error: unknown): void {
   if (error instanceof InputError) scope.postMessage({ type: "input", problem: error.problem });
+  else if (error instanceof Deno.errors.NotCapable) scope.postMessage({ type: "permission", message: error.message });
   else {scope.postMessage({
       type: "failure",
       message: error instanceof Error ? error.stack ?? error.message : String(error),

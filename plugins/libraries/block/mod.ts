@@ -20,7 +20,7 @@
 export * from "./contract.ts";
 export { BlockHash } from "./block_hash.ts";
 export { OP_NAMES, STATUS_NAMES } from "./names.ts";
-export { type ImageRequest, openImage } from "./open_image.ts";
+export { type ImageRequest, type MakeImageMedium, type OpenedImage, openImage, setImageMedium } from "./open_image.ts";
 export {
   type MediumContext,
   type MediumOptions,

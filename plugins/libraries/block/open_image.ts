@@ -5,8 +5,30 @@
  */
 
 import { formatSize, InputError } from "@iova/core";
-import { SECTOR_SIZE } from "./contract.ts";
+import { type BlockBackend, SECTOR_SIZE } from "./contract.ts";
 import { RawFileBackend } from "./raw_file.ts";
+
+/** A raw image that was opened, checked and locked. */
+export interface OpenedImage {
+  /** The file, to be closed with the medium. */
+  readonly file: Deno.FsFile;
+  /** Where it is. */
+  readonly path: string;
+  /** Bytes. */
+  readonly size: number;
+  /** Whether writes are refused. */
+  readonly readOnly: boolean;
+}
+
+/** Makes a medium over an image. */
+export type MakeImageMedium = (image: OpenedImage) => BlockBackend;
+
+let makeMedium: MakeImageMedium = ({ file, size, readOnly }) => new RawFileBackend(file, size, readOnly);
+
+/** From now on images become what `make` makes of them: for doors that know a shorter way from a file into memory. */
+export function setImageMedium(make: MakeImageMedium): void {
+  makeMedium = make;
+}
 
 /** Which image to open, and where a person asked for it. */
 export interface ImageRequest {
@@ -27,7 +49,7 @@ export interface ImageRequest {
  * @throws {InputError} when the file is missing, no regular file, empty, not whole sectors, locked, or when this user may
  * not open it. What Deno itself refuses for lack of a permission is thrown as it is.
  */
-export function openImage(request: ImageRequest): RawFileBackend {
+export function openImage(request: ImageRequest): BlockBackend {
   const { path, readOnly } = request;
   const problem = (found: string, expected: string) =>
     new InputError({ file: request.file, path: request.optionPath, found: `"${path}", ${found}`, expected });
@@ -50,7 +72,7 @@ export function openImage(request: ImageRequest): RawFileBackend {
       throw problem(`which has ${formatSize(size)}`, `a multiple of ${SECTOR_SIZE} bytes`);
     }
     if (!lockFile(file, !readOnly)) throw problem("which is locked", "an image that no other machine has open");
-    return new RawFileBackend(file, size, readOnly);
+    return makeMedium({ file, path, size, readOnly });
   } catch (error) {
     file.close();
     throw error;

@@ -24,6 +24,7 @@ export const Protection = { READ: 1, WRITE: 2 } as const;
 export const MapFlags = { SHARED: 1, PRIVATE: 2, FIXED: 0x10, ANONYMOUS: 0x20, NORESERVE: 0x4000 } as const;
 /** Sockets. */
 export const Socket = {
+  AF_INET: 2,
   AF_UNIX: 1,
   STREAM: 1,
   CLOEXEC: 0x80000,

@@ -246,6 +246,20 @@ test("a worker that waits in the kernel ends when its wake-up is signalled from 
   worker.terminate();
 });
 
+test("a port that is held cannot be listened on, and nobody listens on it meanwhile", async () => {
+  assertEquals(
+    await leaks(() => {
+      const port = 20000 + Deno.pid % 20000;
+      const held = libc.holdLocalPort(port);
+      assert(held >= 0, libc.errnoName(held));
+      assertEquals(libc.holdLocalPort(port), -libc.Errno.EADDRINUSE);
+      libc.close(held);
+      libc.close(libc.holdLocalPort(port));
+    }),
+    [0, 0],
+  );
+});
+
 test("polling one descriptor gives its events, or 0 after the time", () => {
   const event = libc.eventfd();
   assertEquals(libc.pollOne(event, libc.Poll.IN, 0), 0);

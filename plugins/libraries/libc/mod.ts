@@ -20,6 +20,7 @@ export * from "./calls.ts";
 export * from "./constants.ts";
 export { Errno, errnoName, SystemError } from "./errno.ts";
 export { addressOf, liveMappings, type MapOptions, Mapping, mapShared } from "./mapping.ts";
+export { holdLocalPort } from "./local_port.ts";
 export { MAX_DESCRIPTORS, MessageSocket } from "./message_socket.ts";
 export { MAX_WAITING, Poller } from "./poller.ts";
 export { acceptUnix, connectUnix, listenUnix, MAX_PATH } from "./unix_socket.ts";
