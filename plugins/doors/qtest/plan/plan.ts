@@ -43,10 +43,11 @@ export function planMachine(machine: ResolvedMachine): QemuPlan {
     const words = [...args];
     const requesters = new Map<string, number>();
     const cpuEndian: number[] = [];
+    const names: string[] = [];
     const places = new Places(machine);
     for (const device of machine.devices) {
       const recipe = findRecipe(machine, device);
-      const context = new Context(machine, device, board, words, files);
+      const context = new Context(machine, device, board, words, files, names);
       const { driver, properties, builtIn, below = [], cpuEndian: native } = recipe(context.view);
       const requester = builtIn ?? places.take(device);
       requesters.set(device.id, requester);
@@ -160,6 +161,7 @@ class Context {
     board: BoardType,
     readonly words: string[],
     readonly files: number[],
+    names: string[],
   ) {
     const { options, path } = device.use;
     this.view = {
@@ -167,6 +169,12 @@ class Context {
       options,
       board,
       medium: (of) => this.#medium(of, machine.base),
+      argument: (...more) => void words.push(...more),
+      path: (name) => resolvePath(name, machine.base),
+      number(name) {
+        if (!names.includes(name)) names.push(name);
+        return names.indexOf(name);
+      },
       refuse: (option, expected) => {
         const found = JSON.stringify(options[option]) ?? "nothing";
         throw new InputError({ file: machine.file, path: `${path}.with.${option}`, found, expected });

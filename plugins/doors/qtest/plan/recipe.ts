@@ -31,6 +31,12 @@ export interface RecipeContext {
   readonly board: BoardType;
   /** Makes a node of the block layer over a file, or over memory of some size; its name. */
   medium(of: MediumOptions): string;
+  /** Adds arguments that stand before the device: a network, say. */
+  argument(...words: string[]): void;
+  /** A path of an option, resolved against the manifest. */
+  path(name: string): string;
+  /** A number for a name, the same for every device of the machine. */
+  number(name: string): number;
   /** Refuses an option's value that QEMU has nothing for. @throws {InputError} always. */
   refuse(option: string, expected: string): never;
 }
