@@ -59,6 +59,21 @@ for (const [platform, transfers, ram, more] of IDE) {
   });
 }
 
+const NICS: Manifest = {
+  memory: "64MiB",
+  platform: "direct",
+  devices: [{ id: "nic0", use: "virtio-net" }, { id: "nic1", use: "virtio-net" }],
+  workload: [{ use: "net-stream", device: "nic1", with: { receiver: "nic0", count: 50, size: 1400 } }],
+};
+
+for (const platform of ["direct", "amd-iommu"]) {
+  qemuTest(`two of QEMU's network cards carry what our driver sends on platform ${platform}`, async () => {
+    const report = await drive({ ...NICS, platform });
+    assertEquals(report.workloads.map(({ failure }) => failure), [undefined]);
+    assert(report.verified && report.devices.every(({ dma }) => dma.maps > 0 && dma.maps === dma.unmaps));
+  });
+}
+
 qemuTest("checks see what our drivers do on QEMU's hardware", async () => {
   const report = await drive({ ...DISK, checks: ["dma-debug"] });
   assertEquals([report.verified, report.warnings], [true, []]);
