@@ -5,7 +5,8 @@
  */
 
 import { formatSize, InputError, nearest, type ResolvedDevice, type ResolvedMachine, resolvePath } from "@iova/core";
-import { close, memoryFile, SystemError } from "@iova/libc";
+import { RamBackend } from "@iova/block";
+import { close, Errno, memoryFile, pwrite, SystemError } from "@iova/libc";
 import type { BoardType } from "../board/board.ts";
 import { fileName } from "../qemu/process.ts";
 import { RECIPES } from "./devices.ts";
@@ -190,10 +191,14 @@ class Context {
     return name;
   }
 
+  /** Memory that begins with the bytes with which it begins in simulation. */
   #memory(size: number): string {
     const fd = memoryFile("iova-disk", size);
     if (fd < 0) throw new SystemError("memory for a disk", fd);
     this.files.push(fd);
+    const { bytes } = new RamBackend(size);
+    const written = pwrite(fd, bytes, 0);
+    if (written !== size) throw new SystemError("memory for a disk", Math.min(written, -Errno.EIO));
     return fileName(fd);
   }
 }
