@@ -38,7 +38,6 @@ export interface QemuCommand {
 
 /** Options that mean nothing here, by how many values follow. */
 const IGNORED: Readonly<Record<string, number>> = {
-  nodefaults: 0,
   "no-user-config": 0,
   nographic: 0,
   "no-shutdown": 0,
@@ -65,6 +64,7 @@ const OPTIONS: Readonly<Record<string, Take>> = {
   machine: (reader, value) => reader.takeMachine(readProperties(value, "type")),
   M: (reader, value) => reader.takeMachine(readProperties(value, "type")),
   m: (reader, value) => void (reader.memory = readProperties(value, "size").size),
+  rtc: (reader, value) => reader.takeClock(readProperties(value, "base")),
   smp: (reader, value) => void (reader.cpus = Number(readProperties(value, "cpus").cpus)),
   drive: (reader, value) => reader.drives.push(readProperties(value)),
   cdrom: (reader, value) => reader.drives.push({ file: value, media: "cdrom", index: "2" }),
@@ -91,6 +91,7 @@ export function readArguments(words: readonly string[]): QemuCommand {
     const option = words[i].replace(/^--?/, "");
     if (option === words[i]) throw wrong(words[i], "an option");
     if (option === "S") reader.stopped = true;
+    else if (option === "nodefaults") reader.defaults = false;
     else if (Object.hasOwn(IGNORED, option)) i += IGNORED[option];
     else if (!Object.hasOwn(OPTIONS, option)) throw wrong(words[i], `one of ${Object.keys(OPTIONS).join(", ")}`);
     else if (words[i + 1] === undefined) throw wrong(words[i], "a value after it");
@@ -118,6 +119,7 @@ class Reader {
   memory: string | undefined;
   cpus = 1;
   stopped = false;
+  defaults = true;
   monitor: string | undefined;
   qtest: SocketArgument | undefined;
   qmp: SocketArgument | undefined;
@@ -126,6 +128,7 @@ class Reader {
   readonly backends = new Backends();
   #machine: MachineType = machineNamed("pc")!;
   #platform = "direct";
+  #clock = "host";
   readonly #chardevs = new Map<string, SocketArgument>();
   readonly #globals: Record<string, Properties> = {};
 
@@ -138,6 +141,11 @@ class Reader {
     const machine = machineNamed(type);
     if (machine === undefined) throw wrong(`machine type "${type}"`, "one that is there");
     this.#machine = machine;
+  }
+
+  /** The time at power-on: the host's, or a date. */
+  takeClock({ base }: Properties): void {
+    if (base !== undefined && /^\d/.test(base)) this.#clock = base.includes("T") ? `${base}Z` : base;
   }
 
   takeGlobal(value: string): void {
@@ -164,7 +172,8 @@ class Reader {
     const ide = new IdeDrives();
     this.#addDrives(ide);
     const devices = this.#addDevices(ide);
-    const controller = ide.entry();
+    if (this.#machine.profile === "pc" && this.defaults) ide.addDefaultCd();
+    const controller = this.#machine.profile === "pc" || !ide.empty ? ide.entry() : null;
     const qmp = this.qmp ?? (this.monitor === undefined ? undefined : this.#chardevs.get(this.monitor));
     return {
       manifest: this.#manifest(controller === null ? devices : [controller, ...devices]),
@@ -178,7 +187,7 @@ class Reader {
 
   #manifest(devices: DeviceEntry[]): Manifest {
     const { profile, memory } = this.#machine;
-    const options = this.cpus > 1 && profile !== "pseries" ? { with: { cpus: this.cpus } } : {};
+    const options = profile === "pseries" ? {} : { with: { cpus: this.cpus, clock: this.#clock } };
     return {
       name: this.#machine.alias ?? this.#machine.name,
       memory: this.memory === undefined ? memory : sizeText(this.memory),

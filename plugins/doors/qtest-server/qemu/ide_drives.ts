@@ -16,16 +16,20 @@ const KNOWN = ["driver", "id", "drive", "bus", "unit", "bootindex", "write-cache
 
 /** See the module's text. */
 export class IdeDrives {
+  /** Whether somebody asked for a CD-ROM drive, or for a drive as a device. */
+  #asked = false;
   readonly #places = new Map<number, Record<string, unknown>>();
 
   /** A drive at the place with an index, or at the first free one. */
   addDrive(index: string | undefined, drive: Drive, defaults: Properties): void {
+    this.#asked ||= drive.cdrom;
     this.#put(index === undefined ? this.#free(drive.cdrom ? 2 : 0) : Number(index), drive, defaults);
   }
 
   /** `-device ide-hd` or `ide-cd`. */
   addDevice(properties: Properties, backends: Backends, defaults: Properties): void {
     const { driver, drive, bus, unit } = properties;
+    this.#asked = true;
     const wrong = Object.keys(properties).find((key) => !(key in OPTIONS) && !KNOWN.some((known) => known === key));
     if (wrong !== undefined) throw generic(`Property '${driver}.${wrong}' not found`);
     if (driver === "ide-hd" && drive === undefined) throw generic("No drive specified");
@@ -39,9 +43,19 @@ export class IdeDrives {
     this.#put(unit === undefined ? this.#free(first) : first + Number(unit), medium, { ...defaults, ...properties });
   }
 
-  /** The controller; null when it has no drive. */
-  entry(): DeviceEntry | null {
-    if (this.#places.size === 0) return null;
+  /** What a PC has unless somebody says otherwise: a CD-ROM drive without a disc, if nobody asked for one himself. */
+  addDefaultCd(): void {
+    if (this.#asked || this.#places.has(2)) return;
+    this.#put(2, { readOnly: true, cdrom: true }, {});
+  }
+
+  /** Whether there is no drive. */
+  get empty(): boolean {
+    return this.#places.size === 0;
+  }
+
+  /** The controller. */
+  entry(): DeviceEntry {
     const drives = [...this.#places].map(([index, drive]) => [PLACES[index], drive]);
     return { id: "ide", use: "ide", with: { ...Object.fromEntries(drives), personality: "qemu" } };
   }
