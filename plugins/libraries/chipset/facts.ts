@@ -1,23 +1,11 @@
 /**
- * What a profile tells of its machine to whoever opens it to the outside: names, byte order, interrupt inputs, and the
+ * What a profile tells of its machine to whoever opens it to the outside: byte order, interrupt inputs, and the
  * ways to do from outside what needs the chipset's help.
  *
  * @module
  */
 
 import type { Bus } from "@iova/core";
-
-/** A machine type, as QEMU lists them. */
-export interface MachineType {
-  /** The name of its newest version. */
-  readonly name: string;
-  /** What people type. */
-  readonly alias: string;
-  /** One line. */
-  readonly description: string;
-  /** The processor that it has when nobody says which. */
-  readonly cpuType: string;
-}
 
 /** A part with interrupt inputs, which lead to consecutive lines of the machine. */
 export interface InterruptInputs {
@@ -33,8 +21,6 @@ export interface InterruptInputs {
 
 /** See the module's text. */
 export interface MachineFacts {
-  /** What it is. */
-  readonly type: MachineType;
   /** Whether its processors are big-endian. */
   readonly bigEndian: boolean;
   /** Where interrupts can be watched and driven. */

@@ -134,9 +134,11 @@ export class PciBus {
 
   /** Says in the header of a device's function 0, where software looks, whether there are more of them. */
   markMultiFunction(device: number): void {
-    const bytes = this.nodeAt(device << 3)?.config.bytes;
-    if (bytes === undefined) return;
-    const several = [...this.nodes].filter((node) => node.place >> 3 === device).length > 1;
+    const first = this.nodeAt(device << 3);
+    if (first === undefined) return;
+    const { bytes } = first.config;
+    const several = first.multiFunction === true ||
+      [...this.nodes].filter((node) => node.place >> 3 === device).length > 1;
     bytes[Header0.at.headerType] = bytes[Header0.at.headerType] & ~HeaderType.MULTI_FUNCTION |
       (several ? HeaderType.MULTI_FUNCTION : 0);
   }

@@ -1,5 +1,5 @@
 /**
- * A function's configuration space: 256 bytes, each bit read-only, writable or clear-on-1, and the parts of a function
+ * A function's configuration space: 256 or 4096 bytes, each bit read-only, writable or clear-on-1, and the parts of a function
  * that want to know.
  *
  * @module
@@ -25,12 +25,20 @@ interface Watched {
 /** Configuration space. Offsets are bytes; values are little-endian. */
 export class ConfigSpace {
   /** What a read returns. The function's parts write here directly. */
-  readonly bytes: Uint8Array = new Uint8Array(CONFIG_SIZE);
+  readonly bytes: Uint8Array;
   /** The same bytes. */
-  readonly view: DataView = new DataView(this.bytes.buffer);
-  readonly #writable = new Uint8Array(CONFIG_SIZE);
-  readonly #clearable = new Uint8Array(CONFIG_SIZE);
+  readonly view: DataView;
+  readonly #writable: Uint8Array;
+  readonly #clearable: Uint8Array;
   #watched: Watched[] = [];
+
+  /** `size` bytes: 256, or 4096 for a function with extended capabilities. */
+  constructor(size: number = CONFIG_SIZE) {
+    this.bytes = new Uint8Array(size);
+    this.view = new DataView(this.bytes.buffer);
+    this.#writable = new Uint8Array(size);
+    this.#clearable = new Uint8Array(size);
+  }
 
   /** Sets bytes, and lets the guest write the bits that are set in `writable`. */
   define(at: number, bytes: Uint8Array, writable?: Uint8Array): void {
@@ -55,7 +63,7 @@ export class ConfigSpace {
 
   /** A read by the guest. All ones outside. */
   read(offset: number, width: Width): number {
-    if (!inside(offset, width)) return -1 >>> (32 - 8 * width);
+    if (!this.#holds(offset, width)) return -1 >>> (32 - 8 * width);
     for (const { first, last, watch } of this.#watched) {
       if (watch.reading && offset <= last && offset + width > first) watch.reading(offset, width);
     }
@@ -66,7 +74,7 @@ export class ConfigSpace {
 
   /** A write by the guest. Dropped outside. */
   write(offset: number, width: Width, value: number): void {
-    if (!inside(offset, width)) return;
+    if (!this.#holds(offset, width)) return;
     for (let i = 0; i < width; i++) this.#writeByte(offset + i, value >>> (8 * i) & 0xff);
     for (const { first, last, watch } of this.#watched) {
       if (watch.written && offset <= last && offset + width > first) watch.written(offset, width);
@@ -79,12 +87,12 @@ export class ConfigSpace {
     for (const { first, watch } of this.#watched) watch.written?.(first, 1);
   }
 
+  #holds(offset: number, width: Width): boolean {
+    return offset >= 0 && offset + width <= this.bytes.length;
+  }
+
   #writeByte(at: number, value: number): void {
     const writable = this.#writable[at];
     this.bytes[at] = (this.bytes[at] & ~writable | value & writable) & ~(value & this.#clearable[at]);
   }
-}
-
-function inside(offset: number, width: Width): boolean {
-  return offset >= 0 && offset + width <= CONFIG_SIZE;
 }

@@ -8,6 +8,7 @@ import type { BusPort } from "@iova/core";
 import { Bar } from "./hardware_bar.ts";
 import type { PciBus } from "./hardware_bus.ts";
 import { ConfigSpace } from "./hardware_config.ts";
+import { atsCapability, EXTENDED_CONFIG_SIZE, layExtended } from "./hardware_extended.ts";
 import { Intx } from "./hardware_intx.ts";
 import { Msix, msixBody, msixControl, msixWritable, placeMsix } from "./hardware_msix.ts";
 import type { PciBarSpec, PciCapabilitySpec, PciFunctionSpec, PciMsixSpec } from "./hardware_spec.ts";
@@ -21,6 +22,8 @@ export interface PciNode {
   readonly place: number;
   /** What configuration cycles reach. */
   readonly config: ConfigSpace;
+  /** Function 0 says that its device has more functions even when there are none. Absent: it says what is. */
+  readonly multiFunction?: boolean;
 }
 
 /** Command bits that every function and bridge lets the guest write; the others read as zero. */
@@ -35,7 +38,7 @@ export const STATUS_CLEARABLE: number = Status.mask.masterDataParityError | Stat
 /** A function. Made by {@linkcode PciBus.addFunction}. */
 export class PciFunction implements PciNode {
   readonly name: string;
-  readonly config: ConfigSpace = new ConfigSpace();
+  readonly config: ConfigSpace;
   /**
    * Its way onto the bus. `requester` follows the numbering of the bus; `busMaster` follows the command register, off at
    * power-on: while it is off every access is an unsupported request, and losing it revokes every lease.
@@ -54,6 +57,8 @@ export class PciFunction implements PciNode {
     this.name = spec.id;
     this.port = port;
     port.busMaster = false;
+    const extended = [...(spec.ats ? [atsCapability(port, spec.ats)] : []), ...(spec.extended ?? [])];
+    this.config = new ConfigSpace(extended.length > 0 ? EXTENDED_CONFIG_SIZE : CONFIG_SIZE);
     const { vectors: msix, bars } = withMsix(spec, port);
     this.msix = msix?.unit ?? null;
     this.#header(spec);
@@ -61,6 +66,7 @@ export class PciFunction implements PciNode {
     checkDistinct(this.bars);
     this.#intx = spec.interruptPin ? new Intx(this.config, bus, place >> 3, spec.interruptPin, this.msix) : null;
     this.#capabilities(spec.capabilities ?? [], msix?.spec);
+    layExtended(this.config, extended, spec.id);
     for (const bar of this.bars) this.config.watch(bar.at, bar.bytes, { written: () => bus.host.refresh() });
     this.config.watch(Header0.at.command, 2, { written: () => this.#commanded() });
     this.#powerOn = this.config.bytes.slice();

@@ -5,12 +5,14 @@
  */
 
 import type { Bus, MachineServices, RegisterBlock, Width } from "@iova/core";
+import { announcedFunctions } from "./hardware_announced.ts";
 import type { Bar } from "./hardware_bar.ts";
 import { PciBridge } from "./hardware_bridge.ts";
 import { PciBus } from "./hardware_bus.ts";
 import type { PciChipset } from "./hardware_chipset.ts";
 import { ConfigSpace } from "./hardware_config.ts";
 import { PciFunction, type PciNode } from "./hardware_function.ts";
+import { placeNumber } from "./hardware_place.ts";
 import { Command, CONFIG_ADDRESS_PORT, CONFIG_DATA_PORT, ConfigAddress, FIRST_INTX_LINE, Header0 } from "./layout.ts";
 
 /** What the host bridge needs of its machine. */
@@ -43,6 +45,10 @@ export class PciHost implements RegisterBlock {
     this.root = new PciBus(root, this, null);
     const { hostBridge = genericHostBridge() } = chipset;
     this.root.addNode({ name: "the host bridge", place: 0, config: hostBridge });
+    for (const { name, classCode, config } of announcedFunctions(services.space)) {
+      const place = chipset.homes?.[classCode];
+      if (place !== undefined) this.root.addNode({ name, place: placeNumber(place)!, config });
+    }
     if (chipset.ports ?? true) services.io.add(CONFIG_ADDRESS_PORT, PORTS, this);
   }
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { RegisterBlock, Width } from "@iova/core";
+import type { AtsOptions, RegisterBlock, Width } from "@iova/core";
 
 /** A base address register and the registers behind it. */
 export interface PciBarSpec {
@@ -37,6 +37,20 @@ export interface PciCapabilitySpec {
   reading?(body: Uint8Array, offset: number, width: Width): void;
   /** Called after the guest has written any of its bytes; see {@linkcode PciCapabilitySpec.reading}. */
   written?(body: Uint8Array, offset: number, width: Width): void;
+}
+
+/** An extended capability (PCI Express 5.0 §7.6.3). It gets its place by the function, in the order of the list. */
+export interface PciExtendedCapabilitySpec {
+  /** Extended capability id (`ExtendedCapabilityId`). */
+  id: number;
+  /** Its version. Default 1. */
+  version?: number;
+  /** Its bytes after the header. They are copied into configuration space. */
+  body: Uint8Array;
+  /** The bits of `body` that the guest may write. Absent: none. */
+  writable?: Uint8Array;
+  /** Called after the guest has written any of its bytes; `body` is lent for the call. */
+  written?(body: Uint8Array): void;
 }
 
 /** Where a function's MSI-X table and pending bits are. They answer in front of the BAR's own registers. */
@@ -73,6 +87,10 @@ export interface PciFunctionSpec {
   bars?: PciBarSpec[];
   /** Capabilities besides MSI-X. Default: none. */
   capabilities?: PciCapabilitySpec[];
+  /** Extended capabilities: configuration space then has 4 KiB, reached through memory where a chipset offers it. Default: none. */
+  extended?: PciExtendedCapabilitySpec[];
+  /** It can have a translation cache (PCI Express 5.0 §10.5.1), which the guest turns on. Absent: it cannot. */
+  ats?: AtsOptions;
   /** Message interrupts. Absent: none. */
   msix?: PciMsixSpec;
   /** 1 to 4 for INTA to INTD. Default 0: no INTx. */

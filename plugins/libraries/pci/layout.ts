@@ -421,6 +421,76 @@ export const MsixEntry: Registers<"address" | "upperAddress" | "data" | "mask"> 
   ],
 });
 
+/** Extended capability ids (PCI Express 5.0 §7.7 to §7.9). */
+export const ExtendedCapabilityId = { ATS: 0x000f, PRI: 0x0013, PASID: 0x001b } as const;
+
+/** What every extended capability begins with. */
+export const ExtendedCapabilityHeader: Registers<"id" | "version" | "next"> = defineStruct({
+  name: "pci_extended_capability",
+  source: "PCI Express 5.0 §7.6.3",
+  size: 4,
+  endian: "little",
+  fields: [
+    { name: "id", bits: [15, 0], writtenBy: "device", readBy: "guest", doc: "Which capability." },
+    { name: "version", bits: [19, 16], writtenBy: "device", readBy: "guest", doc: "Its version." },
+    { name: "next", bits: [31, 20], writtenBy: "device", readBy: "guest", doc: "Offset of the next one, or 0." },
+  ],
+});
+
+/** The ATS capability, header included. */
+export const AtsCapability: Registers<
+  "id" | "version" | "next" | "queueDepth" | "pageAligned" | "globalInvalidate" | "smallestUnit" | "enable"
+> = defineStruct({
+  name: "pci_ats_capability",
+  source: "PCI Express 5.0 §10.5.1",
+  size: 8,
+  endian: "little",
+  fields: [
+    { name: "id", at: 0, bytes: 2, writtenBy: "device", readBy: "guest", doc: "0x000f." },
+    { name: "version", at: 2, bytes: 2, bits: [3, 0], writtenBy: "device", readBy: "guest", doc: "Its version." },
+    { name: "next", at: 2, bytes: 2, bits: [15, 4], writtenBy: "device", readBy: "guest", doc: "The next one, or 0." },
+    {
+      name: "queueDepth",
+      at: 4,
+      bytes: 2,
+      bits: [4, 0],
+      writtenBy: "device",
+      readBy: "guest",
+      doc: "Invalidations at once; 0 is 32.",
+    },
+    {
+      name: "pageAligned",
+      at: 4,
+      bytes: 2,
+      bits: [5, 5],
+      writtenBy: "device",
+      readBy: "guest",
+      doc: "Requests are for whole pages.",
+    },
+    {
+      name: "globalInvalidate",
+      at: 4,
+      bytes: 2,
+      bits: [6, 6],
+      writtenBy: "device",
+      readBy: "guest",
+      doc: "Takes invalidations for every PASID.",
+    },
+    { at: 4, bytes: 2, bits: [15, 7], reserved: true },
+    {
+      name: "smallestUnit",
+      at: 6,
+      bytes: 2,
+      bits: [4, 0],
+      writtenBy: "guest",
+      readBy: "device",
+      doc: "log2 of its pages, less 12.",
+    },
+    { at: 6, bytes: 2, bits: [14, 5], reserved: true },
+    { name: "enable", at: 6, bytes: 2, bits: [15, 15], writtenBy: "guest", readBy: "device", doc: "Use the cache." },
+  ],
+});
+
 /** The port that selects a register, and the four ports that reach it (configuration mechanism #1). */
 export const CONFIG_ADDRESS_PORT = 0xcf8;
 /** See {@linkcode CONFIG_ADDRESS_PORT}. */

@@ -14,6 +14,8 @@ const structs: Struct<Record<never, number>>[] = [
   layout.MsixCapability,
   layout.MsixEntry,
   layout.ConfigAddress,
+  layout.ExtendedCapabilityHeader,
+  layout.AtsCapability,
 ];
 
 for (const struct of structs) {

@@ -83,12 +83,6 @@ export class Board {
       return { path: `/machine/unattached/device[${index}]`, type: "isa-i8259", firstLine, count: 8 };
     };
     return {
-      type: {
-        name: "pc-i440fx-7.2",
-        alias: "pc",
-        description: "Standard PC (i440FX + PIIX, 1996)",
-        cpuType: "qemu64-x86_64-cpu",
-      },
       bigEndian: false,
       inputs: [
         { path: "/machine/i440fx/ioapic", type: "ioapic", firstLine: 0, count: IO_APIC_PINS },

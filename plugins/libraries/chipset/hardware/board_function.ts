@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Command, ConfigSpace, Header0, type PciNode, placeNumber } from "@iova/pci";
+import { Command, ConfigSpace, Header0, HeaderType, type PciNode, placeNumber } from "@iova/pci";
 
 /** Subsystem ids that QEMU gives to whatever has none of its own. */
 const QEMU_SUBSYSTEM = { subsystemVendor: 0x1af4, subsystem: 0x1100 } as const;
@@ -42,11 +42,13 @@ export class BoardFunction implements PciNode {
   readonly name: string;
   readonly place: number;
   readonly config: ConfigSpace = new ConfigSpace();
+  readonly multiFunction: boolean;
   #powerOn: Uint8Array;
 
   /** Lays its configuration space out. */
   constructor({ name, at, registers = {}, ...header }: BoardFunctionSpec) {
     this.name = name;
+    this.multiFunction = header.headerType === HeaderType.MULTI_FUNCTION;
     this.place = placeNumber(at)!;
     const { config } = this;
     config.define(0, Header0.encode({ ...QEMU_SUBSYSTEM, ...header }));

@@ -19,7 +19,8 @@ import {
   type TranslatorSnapshot,
   type Width,
 } from "@iova/core";
-import { Control, levelShift, maskOf, MMIO_SIZE, PprAutoResponse, Register, Status } from "../layout.ts";
+import { announceFunction } from "@iova/pci";
+import { Control, IOMMU_CLASS, levelShift, maskOf, MMIO_SIZE, PprAutoResponse, Register, Status } from "../layout.ts";
 import { AddressCache } from "./address_cache.ts";
 import { AtsRequests } from "./ats_requests.ts";
 import { Ats } from "./ats_service.ts";
@@ -84,6 +85,7 @@ export class IommuSite {
     this.mmio = roundUp(place, MMIO_SIZE);
     this.#socket.start = this.mmio - place;
     this.#fn = new IommuFunction(this.mmio, options);
+    announceFunction(services.space, { name: "the IOMMU", classCode: IOMMU_CLASS, config: this.#fn.config });
     this.configuration = services.reserveRegisters(CONFIGURATION_SIZE, "AMD IOMMU configuration", this.#fn);
     this.ivrs = ivrsTable(this.mmio, options, this.#excluded);
   }
