@@ -13,6 +13,7 @@ import { RingPart } from "./device_ring_part.ts";
 import { EventFlag, PackedAlign, packedBytes, PackedDesc, PackedEvent, PackedFlag, passes } from "./layout_packed.ts";
 
 const { NEXT, WRITE, INDIRECT, AVAIL, USED } = PackedFlag;
+const BOTH = AVAIL | USED;
 const DESC_SIZE = PackedDesc.size;
 const DESC_WORDS = DESC_SIZE / 4;
 // Places in words.
@@ -88,8 +89,7 @@ export class PackedDeviceQueue extends DeviceRing {
   }
 
   protected fetch(chain: Chain): Pop {
-    if (!this.#available()) return Pop.EMPTY;
-    chain.clear();
+    this.stats.reads++;
     const { size } = this;
     const whole = this.#desc.words;
     let position = this.#availAt;
@@ -98,6 +98,10 @@ export class PackedDeviceQueue extends DeviceRing {
       const words = whole ?? this.#gather(position);
       const word = words[at + ID_FLAGS];
       const flags = word >>> FLAGS_SHIFT;
+      if (slots === 1) {
+        if (!this.#isAvailable(flags)) return Pop.EMPTY;
+        chain.clear();
+      }
       const lo = words[at + ADDR_LO];
       const hi = words[at + ADDR_HI];
       const length = words[at + LEN] >>> 0;
@@ -129,7 +133,6 @@ export class PackedDeviceQueue extends DeviceRing {
 
   /** Whether the chain fits beside those in flight, which a driver without free descriptors cannot have made. */
   #fits(): Pop {
-    // The first descriptor has been counted when it was looked at.
     this.stats.reads += this.#fetchedSlots - 1;
     return this.#slotsInFlight + this.#fetchedSlots <= this.size ? Pop.CHAIN : this.break(RingFault.TOO_MANY);
   }
@@ -197,12 +200,17 @@ export class PackedDeviceQueue extends DeviceRing {
   #write(i: number, position: number, wrap: number): void {
     const { done } = this;
     const written = done.written[i];
-    const flags = (wrap === 1 ? AVAIL | USED : 0) | (written > 0 && this.rules.usedWrite ? WRITE : 0);
-    const desc = this.#desc;
-    const at = position * DESC_SIZE;
+    const flags = (wrap === 1 ? BOTH : 0) | (written > 0 && this.rules.usedWrite ? WRITE : 0);
+    const word = this.#bufferId[done.id[i]] | flags << FLAGS_SHIFT;
+    const { words } = this.#desc;
     this.stats.writes++;
-    desc.setI32(at + 4 * LEN, written);
-    desc.setI32(at + 4 * ID_FLAGS, this.#bufferId[done.id[i]] | flags << FLAGS_SHIFT);
+    if (words !== null) {
+      words[position * DESC_WORDS + LEN] = written;
+      words[position * DESC_WORDS + ID_FLAGS] = word;
+    } else {
+      this.#desc.setI32(position * DESC_SIZE + 4 * LEN, written);
+      this.#desc.setI32(position * DESC_SIZE + 4 * ID_FLAGS, word);
+    }
   }
 
   /** Moves on by the descriptors of the chains from `first` to `last`; how many they are. */
@@ -245,8 +253,11 @@ export class PackedDeviceQueue extends DeviceRing {
   /** Whether the next place holds a descriptor that the device may use. */
   #available(): boolean {
     this.stats.reads++;
-    const flags = this.#desc.i32(this.#availAt * DESC_SIZE + 4 * ID_FLAGS) >>> FLAGS_SHIFT;
-    return (flags & (AVAIL | USED)) === (this.#availWrap === 1 ? AVAIL : USED);
+    return this.#isAvailable(this.#desc.i32(this.#availAt * DESC_SIZE + 4 * ID_FLAGS) >>> FLAGS_SHIFT);
+  }
+
+  #isAvailable(flags: number): boolean {
+    return (flags & BOTH) === (this.#availWrap === 1 ? AVAIL : USED);
   }
 }
 

@@ -110,24 +110,29 @@ export class PackedDriverQueue extends DriverRing {
 
   protected expose(head: number, count: number): void {
     const { words } = this.#ring;
+    const { size } = this;
     const { hi, lo, length, flags, next } = this.state;
     const first = this.#availAt * DESC_WORDS;
+    let position = this.#availAt;
+    let available: number = this.#availWrap === 1 ? AVAIL : USED;
     let firstWord = 0;
     for (let i = 0, id = head; i < count; i++, id = next[id]) {
-      const at = this.#availAt * DESC_WORDS;
-      const word = head | ((flags[id] & RING_FLAGS) | (this.#availWrap === 1 ? AVAIL : USED)) << FLAGS_SHIFT;
+      const at = position * DESC_WORDS;
+      const word = head | ((flags[id] & RING_FLAGS) | available) << FLAGS_SHIFT;
       words[at + ADDR_LO] = lo[id];
       words[at + ADDR_HI] = hi[id];
       words[at + LEN] = length[id];
       // The device looks at the first descriptor: it becomes available last, with everything behind it.
       if (i === 0) firstWord = word;
       else words[at + ID_FLAGS] = word;
-      if (++this.#availAt === this.size) {
-        this.#availAt = 0;
-        this.#availWrap ^= 1;
+      if (++position === size) {
+        position = 0;
+        available ^= BOTH;
       }
     }
     words[first + ID_FLAGS] = firstWord;
+    this.#availAt = position;
+    this.#availWrap = available === AVAIL ? 1 : 0;
     this.#added += count;
   }
 
