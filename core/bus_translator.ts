@@ -290,6 +290,11 @@ export interface BusTranslator {
    * its answer good revokes the lease. Absent: an answer stays good until it is announced to be gone, at no cost.
    */
   leased?(hi: number, lo: number, length: number, access: Access, lease: Lease): void;
+  /**
+   * True: this is how memory is wired, and no IOMMU in front of it. A device that by its own nature is addressed
+   * physically passes an IOMMU, and not this: what it is told is an address here. Absent: false.
+   */
+  readonly isMemoryBus?: boolean;
   /** Whether this requester is in the translator's scope. Absent: every requester below the bridge is. */
   covers?(requester: number): boolean;
   /** Whether CPU accesses to this function's registers are stopped: reads give all ones, writes are lost. Absent: never. */

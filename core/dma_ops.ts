@@ -123,6 +123,11 @@ export interface DmaParameters {
 export interface DmaOps {
   /** Device limits that map calls honour. The driver may change them while nothing is mapped. */
   readonly params: DmaParameters;
+  /**
+   * True: a physical address is no bus address here, not even for a device that is addressed physically by its nature.
+   * Absent: such a device takes physical addresses.
+   */
+  readonly mandatory?: boolean;
 
   /**
    * Allocates `size` bytes of zeroed memory that CPU and device share. Both addresses are aligned to the smallest power

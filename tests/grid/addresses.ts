@@ -129,16 +129,17 @@ export function expectation(decision: Decision, platform: GridPlatform): Expecta
   const { asks = "dma-api", bypass = {} } = decision;
   const { legacyDriver = LEGACY.includes(decision.interface) } = decision;
   const { offered = !LEGACY.includes(decision.interface) } = decision;
-  const passes = bypass.device ?? (!offered || (bypass.inner ?? bypass.outer ?? false));
+  const passes = bypass.device ?? (offered ? bypass.inner ?? bypass.outer ?? false : platform.isMemoryBus !== true);
   const given: Given = passes || platform.opsArePhysical ? "physical" : "platform";
   if (decision.byHand === declined) return { given, handles: false, outcome: "refused", complaint: REFUSED };
   if (decision.byHand === neighbourOps) {
     // Addresses of a platform that this device passes: good where they are RAM.
     if (platform.name === "xen-grant") return { given, handles: true, outcome: "refused", complaint: TOO_HIGH };
-    return { given, handles: true, outcome: platform.handlesAreRam ? "delivered" : "lost" };
+    return { given, handles: true, outcome: platform.handlesAreRam || !passes ? "delivered" : "lost" };
   }
   const accepted = offered && !legacyDriver;
-  const handles = !passes && (asks === "always-dma-api" || (asks === "dma-api" && accepted));
+  const asked = accepted || platform.isMemoryBus === true;
+  const handles = !passes && (asks === "always-dma-api" || (asks === "dma-api" && asked));
   if (handles && legacyDriver && platform.name === "xen-grant") {
     return { given, handles, outcome: "refused", complaint: TOO_HIGH };
   }

@@ -16,6 +16,8 @@ export interface GridPlatform {
   readonly physicalWorks: boolean;
   /** Whether its `DmaOps` are those of a device that passes every platform. Absent: they are its own. */
   readonly opsArePhysical?: boolean;
+  /** Whether it is the bus that memory is on, which no device passes by its nature. Absent: it is an IOMMU. */
+  readonly isMemoryBus?: boolean;
   /** Whether what its `DmaOps` hand out is an address of RAM, which a device that it does not translate can use. */
   readonly handlesAreRam: boolean;
   /** Whether an address is one that its `DmaOps` hand out for memory at `cpu`. */
@@ -89,6 +91,7 @@ export const GRID_PLATFORMS: readonly GridPlatform[] = [
     name: "xen-pv",
     use: "xen-pv",
     physicalWorks: false,
+    isMemoryBus: true,
     handlesAreRam: false,
     isHandle: (address) => address >= 0x1000_0000n,
   },
@@ -96,6 +99,7 @@ export const GRID_PLATFORMS: readonly GridPlatform[] = [
     name: "xen-dom0",
     use: { use: "xen-pv", with: { outer: true, order: "reverse" } },
     physicalWorks: false,
+    isMemoryBus: true,
     handlesAreRam: false,
     isHandle: (address, cpu) => address !== cpu && address < MEMORY,
   },

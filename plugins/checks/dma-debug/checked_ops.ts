@@ -37,6 +37,10 @@ export class CheckedDmaOps implements DmaOps {
     return this.#inner.params;
   }
 
+  get mandatory(): boolean {
+    return this.#inner.mandatory ?? false;
+  }
+
   mapInto(out: DmaHandle, cpu: PhysAddr, size: number, direction: Direction, attrs = 0): boolean {
     this.#tracker.checkAddress(cpu, size);
     if (!this.#inner.mapInto(out, cpu, size, direction, attrs)) return false;

@@ -45,7 +45,7 @@ export interface Addressing {
   readonly maxSize: number;
 }
 
-/** Addresses from `DmaOps`: what a driver does when ACCESS_PLATFORM is negotiated. */
+/** Addresses from `DmaOps`: what a driver does when ACCESS_PLATFORM is negotiated, or no other addresses are good. */
 export class DmaAddressing implements Addressing {
   readonly #dma: DmaOps;
   readonly maxSize: number;
@@ -122,6 +122,7 @@ export function chooseAddressing(
     warn("dma-mask", "Failed to enable 64-bit or 32-bit DMA.  Trying to continue, but this might not work.");
   }
   if (wide && !features.has(Feature.VERSION_1)) dma.setCoherentMask(dmaBitMask(LEGACY_RING_BITS));
-  const platform = choice === "always-dma-api" || (choice === "dma-api" && features.has(Feature.ACCESS_PLATFORM));
+  const asks = features.has(Feature.ACCESS_PLATFORM) || dma.mandatory === true;
+  const platform = choice === "always-dma-api" || (choice === "dma-api" && asks);
   return platform ? new DmaAddressing(dma) : new PhysicalAddressing(guest.heap);
 }

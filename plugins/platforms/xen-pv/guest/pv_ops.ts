@@ -34,6 +34,8 @@ const SLOT = 2048;
 
 /** See the module's text. */
 export class PvDmaOps extends BaseDmaOps {
+  /** See {@linkcode DmaOps.mandatory}: every bus address is a machine address. */
+  readonly mandatory = true;
   protected override costs: DmaCosts = COSTS;
   readonly #pv: PvGuest;
   readonly #force: boolean;

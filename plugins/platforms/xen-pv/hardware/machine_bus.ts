@@ -33,6 +33,8 @@ export interface MachineBusOptions {
 /** See the module's text. */
 export class MachineBus implements BusTranslator {
   readonly name = "xen-pv";
+  /** Whatever reaches memory reaches machine frames; there is no way past them. */
+  readonly isMemoryBus = true;
   readonly #host: TranslatorHost;
   readonly #map: MachineMap;
   readonly #options: MachineBusOptions;
