@@ -40,7 +40,7 @@ export type Segmentation = typeof Segmentation[keyof typeof Segmentation];
 const NEEDS: readonly number[] = [0, Offload.TCP4, Offload.TCP6, Offload.UDP4, Offload.UDP6];
 
 /** Longest frame that anything here carries: 64 KiB of IP, a link header, and room to spare (QEMU's NET_BUFSIZE). */
-export const MAX_FRAME = 4096 + 65536;
+export const MAX_FRAME: number = 4096 + 65536;
 
 /**
  * A frame and what is still to be done to it. The record and its bytes belong to the sender and are lent for one call:

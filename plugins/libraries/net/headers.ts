@@ -27,7 +27,7 @@ export class Layers {
   /** 4, 6, or 0 for a frame that is no IP. */
   version: 0 | 4 | 6 = 0;
   /** The outermost VLAN id, or −1. */
-  vlan = -1;
+  vlan: number = -1;
   /** Where the IP header begins. */
   l3 = 0;
   /** Where what follows it begins. */

@@ -72,7 +72,7 @@ function udp(payload: number): number[] {
 export class TestInterface implements NetInterface {
   accepts = 0;
   /** Frames that it still has room for. */
-  room = Infinity;
+  room: number = Infinity;
   /** Copies of the frames. */
   readonly frames: Uint8Array[] = [];
   /** What was to be done to each. */
