@@ -39,26 +39,31 @@ const CONTROL_ON = 0x1005;
 
 const V = 1n;
 const TV = 2n;
-const PR = 1n;
-const R = 1n << 61n;
-const W = 1n << 62n;
+export const PR = 1n;
+export const R = 1n << 61n;
+export const W = 1n << 62n;
 const mode = (levels: number) => BigInt(levels) << 9n;
 
 /** The IOMMU, driven by hand. */
 export class Amd {
   readonly base: PhysAddr;
-  readonly #edu: PhysAddr;
+  readonly deviceId: number;
+  readonly #edu: PhysAddr = 0;
   #tail = 0;
   #tables = TABLES;
 
-  constructor(readonly side: Side) {
+  /** `id` is the device whose table entry {@linkcode Amd.device} writes; `probe` is an edu. */
+  constructor(readonly side: Side, id = "probe") {
+    this.deviceId = side.machine.device(id).port.requester;
     const region = side.machine.space.registerRegions.find(({ name }) =>
       /IOMMU/.test(name) && !/configuration/.test(name)
     );
     this.base = side.name === "qemu" ? 0xfed8_0000 : region!.base;
-    const fn = side.device("probe");
-    fn.enableBusMaster();
-    this.#edu = fn.bar(0).address;
+    if (id === "probe") {
+      const fn = side.device("probe");
+      fn.enableBusMaster();
+      this.#edu = fn.bar(0).address;
+    }
     this.write64(Reg.DEV_TAB, BigInt(DEVICE_TABLE));
     this.write64(Reg.COMMANDS, BigInt(COMMANDS) | 8n << 56n);
     this.write64(Reg.EVENTS, BigInt(EVENTS) | 8n << 56n);
@@ -95,9 +100,9 @@ export class Amd {
 
   /** Writes the probe's device table entry and drops what was cached. */
   device(low: bigint, domain = 5n): void {
-    this.quad(DEVICE_TABLE + 32 * DEVICE_ID, low);
-    this.quad(DEVICE_TABLE + 32 * DEVICE_ID + 8, domain);
-    this.command(0x2000_0000, DEVICE_ID);
+    this.quad(DEVICE_TABLE + 32 * this.deviceId, low);
+    this.quad(DEVICE_TABLE + 32 * this.deviceId + 8, domain);
+    this.command(0x2000_0000, this.deviceId);
     this.flush(Number(domain));
   }
 
@@ -180,7 +185,7 @@ function walk(
   return { root, last: at, index: Number(address >> 12n & 511n) };
 }
 
-const dte = (root: PhysAddr, levels: number, rights = R | W) => V | TV | mode(levels) | BigInt(root) | rights;
+export const dte = (root: PhysAddr, levels: number, rights = R | W) => V | TV | mode(levels) | BigInt(root) | rights;
 
 export const AMD_IOMMU: Scenario[] = [
   {

@@ -492,7 +492,8 @@ export const EXPLANATIONS: Explanation[] = [
   {
     "what": "virtio, personality spec: memory that a device cannot reach",
     "ours": "data: IOERR; header or status byte: DEVICE_NEEDS_RESET",
-    "qemu": "looks well: a header reads as zeros (sector 0 is read), data and status are lost",
+    "qemu":
+      "looks well: a header reads as zeros (sector 0 is read), data that is read and a status byte are lost, data that is written is zeros",
     "why": "QEMU bounces what is no memory and forgets how that went",
     "seen": {
       "virtio-blk broken chains, personality spec": {
