@@ -216,6 +216,10 @@ export class BusMasterEngine {
       return false;
     }
     request.begin();
+    if (request.length === 0) {
+      this.#finish(DmaOutcome.DONE, false);
+      return false;
+    }
     this.#table.begin(request.length);
     this.#phase = Phase.WALKING;
     return true;

@@ -108,7 +108,9 @@ export class CdRom extends Drive implements DmaRequest {
   /** DEVICE RESET: no interrupt. */
   deviceReset(): void {
     this.clear();
+    this.file.clear();
     this.diagnose();
+    this.error = this.bus.behaviour.powerOnError;
   }
 
   /** FLUSH CACHE: there is none. */

@@ -12,6 +12,8 @@ import type { DmaRequest } from "./device_request.ts";
 import { Command, CommandBlock, Control, Device, Status } from "./layout.ts";
 
 const { at } = CommandBlock;
+/** The signature of a device that is not there. */
+const ABSENT = 0xffff;
 const BUSY = Status.mask.bsy | Status.mask.drq;
 
 /** What a channel is wired to, besides its engine. */
@@ -69,7 +71,10 @@ export class Channel {
     this.#life++;
     this.engine.reset();
     this.#selected = this.#control = 0;
-    for (const file of this.#files) file.sign(0xffff);
+    for (const file of this.#files) {
+      file.clear();
+      file.sign(ABSENT);
+    }
     for (const drive of this.drives) drive?.powerOn();
     this.#acknowledge();
   }
@@ -165,6 +170,7 @@ export class Channel {
     if ((this.#status() & BUSY) !== 0) return;
     this.#control &= ~Control.mask.hob;
     for (const file of this.#files) file.write(register, value);
+    if (register === at.count) { for (const drive of this.drives) drive?.counted?.(value); }
     if (register === at.device) this.#selected = (value & Device.mask.dev) === 0 ? 0 : 1;
   }
 
@@ -176,12 +182,14 @@ export class Channel {
     drive?.start(command);
   }
 
-  /** Both drives test themselves, whichever is selected; device 0 answers. */
+  /** Both drives test themselves, whichever is selected, and device 0 answers; on QEMU the selected one does it all. */
   #diagnose(): void {
-    if (this.#drive === null && this.#behaviour.diagnosticNeedsDevice) return;
-    for (const drive of this.drives) drive?.diagnose();
-    this.#selected = 0;
-    if (!this.#isEmpty) this.#interrupt();
+    const { diagnosesSelected } = this.#behaviour;
+    const tested = diagnosesSelected ? [this.#drive] : this.drives;
+    for (const drive of tested) drive?.diagnose();
+    if (!diagnosesSelected) this.#selected = 0;
+    // A packet device leaves its status clear, and QEMU's does not interrupt.
+    if (tested.some((drive) => drive !== null && (drive.status !== 0 || !diagnosesSelected))) this.#interrupt();
   }
 
   /** What a drive's reset leaves of its DMA: nothing, or what QEMU leaves. */
@@ -212,7 +220,7 @@ export class Channel {
   }
 
   #softReset(): void {
-    this.#selected = 0;
+    if (!this.#behaviour.resetKeepsSelection) this.#selected = 0;
     for (const drive of this.drives) drive?.reset();
     const { resetInterrupts } = this.#behaviour;
     if (resetInterrupts && this.drives.some((drive) => drive !== null && drive.status !== 0)) this.#interrupt();

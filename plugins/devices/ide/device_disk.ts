@@ -85,7 +85,12 @@ export class Disk extends Drive {
     this.multiple = MAX_MULTIPLE;
     if (this.bus.behaviour.tellsMultiple) putMultiple(this.block, this.multiple);
     this.ext = false;
-    this.left = 1;
+  }
+
+  /** See {@linkcode Drive.diagnose}. The signature is a count as well. */
+  override diagnose(): void {
+    super.diagnose();
+    this.left = Signature.FIRST;
   }
 
   /** See {@linkcode Drive.powerOn}. */
@@ -98,8 +103,7 @@ export class Disk extends Drive {
   }
 
   #freshBlock(): Uint8Array<ArrayBuffer> {
-    const geometry = this.options.geometry ?? defaultGeometry(this.capacity);
-    const block = diskBlock(this.options, geometry, this.capacity, this.bus.behaviour.trimLimit);
+    const block = diskBlock(this.options, this.geometry, this.capacity, this.bus.behaviour.trimLimit);
     putWriteCache(block, this.#writeCache);
     return block;
   }
@@ -112,6 +116,11 @@ export class Disk extends Drive {
     this.buffer.set(this.block);
     this.offer(0, this.block.length, this.#idle);
     this.bus.interrupt();
+  }
+
+  /** A command that has outlived a reset counts by what the register holds then. */
+  override counted(count: number): void {
+    this.left = count;
   }
 
   /** A sector's registers are read, and the count; false when the command was aborted. */

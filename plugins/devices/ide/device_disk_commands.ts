@@ -75,13 +75,14 @@ function setMultiple(disk: Disk): void {
 
 function setParameters(disk: Disk): void {
   const { current } = disk.file;
-  if (!disk.channel.behaviour.takesParameters) return disk.finish();
   const heads = (current[at.device] & Device.mask.head) + 1;
   const sectors = current[at.count];
+  // QEMU 7.2 divides by it later, and ends.
   if (sectors === 0) return disk.refuse();
-  const cylinders = Math.min(Math.floor(disk.capacity / (heads * sectors)), 0xffff);
+  const shown = disk.channel.behaviour.parametersInIdentify;
+  const cylinders = shown ? Math.min(Math.floor(disk.capacity / (heads * sectors)), 0xffff) : disk.geometry.cylinders;
   disk.geometry = { cylinders, heads, sectors };
-  putTranslation(disk.block, disk.geometry);
+  if (shown) putTranslation(disk.block, disk.geometry);
   disk.finish();
 }
 

@@ -34,7 +34,7 @@ export class TaskFile {
 
   /** After power-on. */
   constructor() {
-    this.current[at.device] = DEVICE_ONES;
+    this.clear();
   }
 
   /** A write to registers 1 to 6. */
@@ -46,11 +46,16 @@ export class TaskFile {
     }
   }
 
+  /** Forgets everything that was written. */
+  clear(): void {
+    this.current.fill(0);
+    this.previous.fill(0);
+    this.current[at.device] = DEVICE_ONES;
+  }
+
   /** The signature that tells a disk from a packet device, in bits 15:0 of `kind`. */
   sign(kind: number): void {
     const { current } = this;
-    this.previous.fill(0);
-    current[at.features] = 0;
     current[at.count] = current[at.lbaLow] = Signature.FIRST;
     current[at.lbaMid] = kind & 0xff;
     current[at.lbaHigh] = kind >>> 8;
@@ -100,7 +105,7 @@ export abstract class Drive {
   reset(): void {
     this.endData();
     this.clear();
-    this.file.current[at.device] = DEVICE_ONES;
+    this.file.clear();
     this.diagnose();
   }
 
@@ -108,16 +113,19 @@ export abstract class Drive {
   diagnose(): void {
     this.endData();
     this.file.sign(this.signature);
-    this.file.current[at.device] &= ~0x1f;
+    this.file.current[at.device] = DEVICE_ONES;
     this.status = this.resetStatus;
     this.error = ErrorBits.mask.amnf;
   }
 
-  /** After power-on the error register differs between personalities. */
+  /** Power-on. */
   powerOn(): void {
     this.reset();
     this.error = this.bus.behaviour.powerOnError;
   }
+
+  /** The driver has written the count register. Absent: nothing depends on it but a command's start. */
+  counted?(count: number): void;
 
   /** A read of the data register; without data it is 0. A byte takes a whole word. */
   readData(width: Width): number {
@@ -148,11 +156,10 @@ export abstract class Drive {
     this.#data(0, length, true, then);
   }
 
-  /** Done: ready, without error. */
+  /** Done: ready. The error register is as the command has left it: 0 from its start. */
   protected idle(): void {
     this.endData();
     this.status = READY;
-    this.error = 0;
   }
 
   /** Done, with an interrupt. */

@@ -34,6 +34,13 @@ both("a software reset shows the signature, whatever was before", (w, isQemu) =>
   assertEquals(w.state(), `50 01 01 01 00 00 a0 00/${isQemu ? "04 irq" : "00 -"}`);
 });
 
+both("a software reset while device 1 is selected", (w, isQemu) => {
+  w.o(0x1f6, 0xb0);
+  w.o(0x3f6, 4);
+  w.o(0x3f6, 0);
+  assertEquals([w.i(0x1f6), w.i(0x1f4)], [0xa0, isQemu ? 0x14 : 0x00]);
+}, () => ({ drives: [diskOptions(testDisk(64)), discOptions(testDisc(4)), null, null] }));
+
 both("a reset returns the block of READ MULTIPLE, and keeps the transfer mode", (w) => {
   w.o(0x1f7, 0xec);
   w.pio(256);
@@ -52,12 +59,16 @@ both("a reset returns the block of READ MULTIPLE, and keeps the transfer mode", 
   assertEquals(new DataView(w.pio(256).buffer).getUint16(126, true), 0x0407);
 });
 
-both("EXECUTE DEVICE DIAGNOSTIC: both devices, an interrupt, device 0 selected", (w) => {
+both("EXECUTE DEVICE DIAGNOSTIC: signature, an interrupt, device 0 shown", (w, isQemu) => {
   w.o(0x1f6, 0xb0);
   assertEquals(w.i(0x1f6) & 0x10, 0x10);
   w.o(0x1f7, 0x90);
   assertEquals(w.i(0x1f6) & 0x10, 0);
   assertEquals([bytes(w), end(w)], ["50 01 01 01 00 00 a0", "00/04 irq"]);
+  w.o(0x1f2, 7);
+  w.o(0x1f7, 0xe5);
+  w.o(0x1f6, 0xa0);
+  assertEquals(w.i(0x1f2), isQemu ? 7 : 0xff, "which device it was that answered");
 }, () => ({ drives: [diskOptions(testDisk(64)), diskOptions(testDisk(64)), null, null] }));
 
 both("EXECUTE DEVICE DIAGNOSTIC while an absent device is selected", (w, isQemu) => {
@@ -143,10 +154,19 @@ both("INITIALIZE DEVICE PARAMETERS", (w, isQemu) => {
   w.o(0x1f6, 0xa0);
   w.o(0x1f7, 0x20);
   const sector = new DataView(w.pio(256).buffer).getUint32(0, true);
-  assertEquals(sector, isQemu ? 16 * 63 : 4 * 32);
+  assertEquals(sector, 4 * 32);
   w.o(0x1f7, 0xec);
   const words = new Uint16Array(w.pio(256).buffer);
-  assertEquals([...words.subarray(54, 59)], isQemu ? [4, 16, 63, 4032, 0] : [32, 4, 32, 4096, 0]);
+  assertEquals([...words.subarray(54, 59)], isQemu ? [4, 4, 32, 512, 0] : [32, 4, 32, 4096, 0]);
+});
+
+both("INITIALIZE DEVICE PARAMETERS of no sectors is aborted, where QEMU 7.2 would end", (w) => {
+  w.o(0x1f2, 0);
+  w.o(0x1f7, 0x91);
+  assertEquals(w.state().slice(0, 5), "41 04");
+  w.o(0x1f2, 1);
+  w.o(0x1f7, 0x20);
+  assertEquals(w.i(0x3f6), 0x58);
 });
 
 both("READ VERIFY looks, or does not", (w, isQemu) => {

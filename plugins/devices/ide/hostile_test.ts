@@ -222,6 +222,8 @@ function afterReset(w: Hostile, base: number): string {
   w.scheduler.settle();
   w.guest.ioWrite(base + 0x206, 1, 0);
   w.scheduler.settle();
+  // QEMU's reset leaves the selection.
+  w.guest.ioWrite(base + 6, 1, 0xa0);
   w.guest.ioRead(base + 7, 1);
   return [1, 2, 3, 4, 5, 6, 7].map((register) => w.guest.ioRead(base + register, 1).toString(16)).join(" ");
 }
