@@ -31,6 +31,7 @@ import {
   NetFeature,
   NetHeader,
   NetStatus,
+  receiveQueue,
   SHORT_HEADER,
 } from "./layout.ts";
 
@@ -201,6 +202,9 @@ export class NetModel implements VirtioModel, NetInterface, ControlTarget, Trans
       : -1;
     this.accepts = guestOffloads(features);
     this.offloads = hostOffloads(features);
+    // Without commands the queues that are enabled say how many pairs are in use.
+    const uncommanded = features.has(NetFeature.MQ) && !features.has(NetFeature.CTRL_VQ);
+    this.#steering.pairs = uncommanded ? this.#maxPairs : 1;
     this.filter.filtersVlans = features.has(NetFeature.CTRL_VLAN);
     return true;
   }
@@ -227,7 +231,7 @@ export class NetModel implements VirtioModel, NetInterface, ControlTarget, Trans
       this.rxFiltered++;
       return true;
     }
-    const receipt = this.#receive[this.#steering.pairFor(frame)].receive(frame);
+    const receipt = this.#receive[this.#pairFor(frame)].receive(frame);
     if (receipt === Receipt.BUSY) return false;
     if (receipt === Receipt.DONE) {
       this.rxFrames++;
@@ -329,6 +333,12 @@ export class NetModel implements VirtioModel, NetInterface, ControlTarget, Trans
     if ((this.config[at] & NetStatus.ANNOUNCE) === 0) return false;
     this.config[at] &= ~NetStatus.ANNOUNCE;
     return true;
+  }
+
+  /** The pair for a frame; the first one while the driver has not enabled that. */
+  #pairFor(frame: Frame): number {
+    const pair = this.#steering.pairFor(frame);
+    return pair === 0 || this.#device!.queues[receiveQueue(pair)].enabled ? pair : 0;
   }
 
   #command(chain: Chain): Outcome {

@@ -35,7 +35,10 @@ export const SEGMENTATION_FEATURES: readonly number[] = [...HOST, ...GUEST]
   .map(([feature]) => feature)
   .filter((feature) => !CHECKSUM_FEATURES.includes(feature));
 
-/** Features that are nothing without one of others (§5.1.3.1). */
+/**
+ * Offloads that are nothing without one of others (§5.1.3.1). What needs a control queue is not asked for it: where a
+ * front-end serves that queue itself, as QEMU's does for vhost-user, the device sees MQ without CTRL_VQ.
+ */
 const NEEDS: readonly (readonly [feature: number, oneOf: readonly number[]])[] = [
   [NetFeature.GUEST_TSO4, [NetFeature.GUEST_CSUM]],
   [NetFeature.GUEST_TSO6, [NetFeature.GUEST_CSUM]],
@@ -46,15 +49,9 @@ const NEEDS: readonly (readonly [feature: number, oneOf: readonly number[]])[] =
   [NetFeature.HOST_TSO6, [NetFeature.CSUM]],
   [NetFeature.HOST_ECN, [NetFeature.HOST_TSO4, NetFeature.HOST_TSO6]],
   [NetFeature.HOST_USO, [NetFeature.CSUM]],
-  [NetFeature.CTRL_RX, [NetFeature.CTRL_VQ]],
-  [NetFeature.CTRL_VLAN, [NetFeature.CTRL_VQ]],
-  [NetFeature.CTRL_RX_EXTRA, [NetFeature.CTRL_VQ]],
-  [NetFeature.GUEST_ANNOUNCE, [NetFeature.CTRL_VQ]],
-  [NetFeature.MQ, [NetFeature.CTRL_VQ]],
-  [NetFeature.CTRL_MAC_ADDR, [NetFeature.CTRL_VQ]],
 ];
 
-/** Whether every feature has what it needs. */
+/** Whether every offload has what it needs. */
 export function consistent(features: FeatureSet): boolean {
   return NEEDS.every(([feature, oneOf]) => !features.has(feature) || oneOf.some((other) => features.has(other)));
 }

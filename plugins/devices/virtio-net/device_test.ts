@@ -163,8 +163,8 @@ Deno.test("the header has 12 bytes with VERSION_1, and a legacy one 10 unless fr
   assertEquals(legacy.model.headerSize, 12);
 });
 
-Deno.test("features without those that they need are refused", () => {
-  for (const features of [[7], [9, 1], [11], [13, 0], [54], [56], [18], [22], [23], [21], [20], [19]]) {
+Deno.test("offloads without those that they need are refused", () => {
+  for (const features of [[7], [8], [9, 1], [11], [12], [13, 0], [54], [55], [56]]) {
     const w = netWorld({ features: [...BASE, ...features], pairs: 2, start: false });
     assertEquals(w.start() & Status.FEATURES_OK, 0, `${features}`);
   }
@@ -300,6 +300,18 @@ Deno.test("a conversation is received on the pair on which it is transmitted", (
   assertEquals(w.rings[0].usedIdx, 1);
 });
 
+Deno.test("MQ without a control queue, as behind a front-end that serves it: every pair that is enabled is in use", () => {
+  const w = netWorld({ features: [...BASE, MQ], pairs: 2 });
+  const frame = testFrame({ payload: 10 });
+  for (const queue of [0, 2]) buffer(w, queue, 1526, queue);
+  transmit(w, PLAIN, frame, 3);
+  w.come(frame);
+  assertEquals([w.rings[0].usedIdx, w.rings[2].usedIdx], [0, 1]);
+  w.device.queues[2].enabled = false;
+  w.come(frame);
+  assertEquals([w.rings[0].usedIdx, w.rings[2].usedIdx], [1, 1]);
+});
+
 Deno.test("without MQ the control queue is the third, whatever the device has", () => {
   const w = netWorld({ features: [...BASE, ...CONTROL], pairs: 4 });
   assertEquals([w.command("0000 01"), w.command("0400 0200")], [0, 1]);
@@ -367,7 +379,7 @@ Deno.test("an address that is not translated yet parks the queue, and nothing is
   assertEquals([w.come(broadcast(60)), w.rings[0].usedIdx], [true, 1]);
 });
 
-Deno.test("without a personality of QEMU a legacy driver's address is the only thing that can be written", () => {
+Deno.test("only a legacy driver writes the configuration, and only its address", () => {
   const w = netWorld({ start: false });
   w.model.negotiated(new Set([5]) as never);
   w.model.configWritten(5, 9);
