@@ -24,6 +24,9 @@ const options = {
   dmaMask: option.address("The address lines that the device has, as a mask. The driver sets it as the DMA mask.", {
     default: DEFAULT_DMA_MASK,
   }),
+  ats: option.boolean("Has an ATS capability: its guest may turn a translation cache on. QEMU's edu has none.", {
+    default: false,
+  }),
   dmaDelay: option.duration("Virtual time from the start of a transfer to its end.", { default: 100e6 }),
 } as const;
 
@@ -44,7 +47,7 @@ export default edu;
 /** Base class FFh: fits no other (PCI code and ID assignment). */
 const CLASS_CODE = 0x00ff00;
 
-function plugIn(context: DeviceContext, { dmaMask, dmaDelay }: OptionsOf<typeof options>): Device {
+function plugIn(context: DeviceContext, { dmaMask, dmaDelay, ats }: OptionsOf<typeof options>): Device {
   const { id, bus, at, scheduler, events } = context;
   const fn = pciBus(bus).addFunction({
     id,
@@ -56,6 +59,7 @@ function plugIn(context: DeviceContext, { dmaMask, dmaDelay }: OptionsOf<typeof 
     subsystemVendor: 0x1af4,
     subsystem: 0x1100,
     interruptPin: 1,
+    ...(ats && { ats: {} }),
     bars: [{
       index: 0,
       kind: "memory",

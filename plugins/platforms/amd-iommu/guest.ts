@@ -6,7 +6,8 @@
  */
 
 import type { DmaContext, DmaOps, GuestPort } from "@iova/core";
-import { Domain } from "./guest/domain.ts";
+import { type DeviceAts, findAts } from "./guest/ats.ts";
+import { type AttachedDevice, Domain } from "./guest/domain.ts";
 import { Iommu } from "./guest/iommu.ts";
 import { parseIvrs } from "./guest/ivrs.ts";
 import { NestedTranslatedDmaOps } from "./guest/nested.ts";
@@ -40,6 +41,8 @@ export class AmdIommuGuest {
   readonly #contexts = new Map<number, DmaContext>();
   readonly #domains = new Map<number, Domain>();
   readonly #untranslated = new Set<number>();
+  // Devices whose translation caches the kernel itself has turned on.
+  readonly #ats = new Map<number, DeviceAts>();
   #iommu: Iommu | null = null;
   #limit: RateLimit | null = null;
 
@@ -73,6 +76,7 @@ export class AmdIommuGuest {
   detach(requester: number): void {
     const domain = this.#domains.get(requester);
     const device = domain?.devices.find(({ deviceId }) => deviceId === requester);
+    this.#disableAts(requester, device);
     if (domain !== undefined && device !== undefined) domain.detach(device);
     if (!this.#untranslated.delete(requester)) return;
     this.#iommu?.blockDevice(requester);
@@ -83,7 +87,10 @@ export class AmdIommuGuest {
   stop(): void {
     if (this.#iommu === null) return;
     for (const requester of [...this.#untranslated]) this.detach(requester);
-    for (const domain of new Set(this.#domains.values())) domain.free();
+    for (const domain of new Set(this.#domains.values())) {
+      for (const device of domain.devices) this.#disableAts(device.deviceId, device);
+      domain.free();
+    }
     this.#domains.clear();
     this.#iommu.disable();
     this.#limit?.conclude();
@@ -115,10 +122,31 @@ export class AmdIommuGuest {
       ? first
       : new Domain(new Set(this.#domains.values()).size + 1, iommu, guest, this.#options);
     this.#domains.set(requester, domain);
-    const { iotlbSup, atsDisabled } = iommu.description;
-    const ats = iotlbSup && !atsDisabled.has(requester) && this.#usesAts(requester);
-    domain.attach({ deviceId: requester, atsDepth: ats ? ATS_QUEUE_DEPTH : null });
+    domain.attach({ deviceId: requester, atsDepth: this.#enableAts(iommu, guest, requester) });
     return domain;
+  }
+
+  /**
+   * Turns a device's translation cache on, before its device table entry allows it, as the kernel does. The depth of its
+   * invalidate queue, or null when there is no cache.
+   */
+  #enableAts({ description }: Iommu, guest: GuestPort, requester: number): number | null {
+    if (!description.iotlbSup || description.atsDisabled.has(requester)) return null;
+    if (this.#usesAts(requester)) return ATS_QUEUE_DEPTH;
+    const ats = this.#options.noAts ? null : findAts(guest, requester);
+    if (ats === null) return null;
+    ats.enable();
+    this.#ats.set(requester, ats);
+    return ats.depth;
+  }
+
+  /** Turns it off again, before the device is blocked; nothing is sent to it any more. */
+  #disableAts(requester: number, device: AttachedDevice | undefined): void {
+    const ats = this.#ats.get(requester);
+    if (ats === undefined) return;
+    this.#ats.delete(requester);
+    ats.disable();
+    if (device !== undefined) device.atsDepth = null;
   }
 
   #attachUntranslated(iommu: Iommu, context: DmaContext): DmaOps {
@@ -126,8 +154,8 @@ export class AmdIommuGuest {
     const identity = this.#options.domain === "identity";
     this.#untranslated.add(requester);
     if (identity) {
-      const ats = iommu.description.iotlbSup && this.#usesAts(requester);
-      iommu.setDevice(requester, { v: 1, tv: 1, ir: 1, iw: 1, mode: 0, domainId: NO_DOMAIN, i: ats ? 1 : 0 });
+      const ats = this.#enableAts(iommu, context.guest, requester);
+      iommu.setDevice(requester, { v: 1, tv: 1, ir: 1, iw: 1, mode: 0, domainId: NO_DOMAIN, i: ats === null ? 0 : 1 });
     } else iommu.blockDevice(requester);
     iommu.commands.wait();
     if (!identity) return new BlockedDmaOps(context);

@@ -17,7 +17,7 @@ import { PageTable } from "./page_table.ts";
 export interface AttachedDevice {
   readonly deviceId: number;
   /** Depth of its invalidate queue when its ATS is on; null when it is off. */
-  readonly atsDepth: number | null;
+  atsDepth: number | null;
 }
 
 /** How a domain works. */

@@ -27,7 +27,13 @@ export const GUEST_OPTIONS = {
   forceDac: option.boolean("Whether addresses above 4 GiB are used from the start (iommu.forcedac=1).", {
     default: false,
   }),
-  atsDevices: option.string("Devices whose ATS is switched on, such as `00:01.0, 00:02.0`, or `all`.", { default: "" }),
+  noAts: option.boolean("Leave translation caches off that devices have by their ATS capability (pci=noats).", {
+    default: false,
+  }),
+  atsDevices: option.string(
+    "Devices whose ATS somebody else has switched on, such as `00:01.0, 00:02.0`, or `all`.",
+    { default: "" },
+  ),
 } as const;
 
 /** See {@linkcode GUEST_OPTIONS}. */
