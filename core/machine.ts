@@ -468,15 +468,16 @@ export class Machine {
   }
 
   /**
-   * The nearest word counts: the device's own, then its plugin's, then that of each bridge towards the root. A plugin's
-   * word is about IOMMUs: it takes no device off the bus that memory itself is on.
+   * The nearest word counts: the device's own, then its plugin's, then that of each bridge towards the root, then the root
+   * bus's. A plugin's word is about IOMMUs: it takes no device off the bus that memory itself is on.
    */
   #bypasses({ bypass, use }: ResolvedDevice, node: BridgeNode): boolean {
     if (bypass !== undefined) return bypass;
     const path: BridgeNode[] = [];
     for (let at: BridgeNode | null = node; at !== null; at = at.parent) path.push(at);
     if (use.plugin.physicallyAddressed?.(use.options)) return !path.some(({ translator }) => translator?.isMemoryBus);
-    return path.find(({ resolved }) => resolved?.bypass !== undefined)?.resolved?.bypass ?? false;
+    return path.find(({ resolved }) => resolved?.bypass !== undefined)?.resolved?.bypass ??
+      this.resolved.busTree.bypass ?? false;
   }
 
   async #bindDriver(slot: Slot): Promise<void> {

@@ -40,7 +40,7 @@ export function machineTree(machine: ResolvedMachine): TreeNode {
   const { manifest, memory, seed, bus, busTree, workload, checks, invalidation, leases } = machine;
   const root = bus === undefined
     ? leaf(busTree.id, "no bus")
-    : useNode(busTree.id, bus, ["root bus", busTree.acs && "acs"]);
+    : useNode(busTree.id, bus, ["root bus", bypass(busTree), busTree.acs && "acs"]);
   const policy = `${invalidation.policy}, deadline ${formatTime(invalidation.deadline)}`;
   return {
     label: manifest.name ?? machine.file,

@@ -96,6 +96,7 @@ export async function resolveMachine(manifest: Manifest, file: string, base: str
     busTree: {
       id: manifest.bus?.id ?? ROOT,
       acs: manifest.bus?.acs ?? false,
+      ...(manifest.bus?.bypass !== undefined && { bypass: manifest.bus.bypass }),
       bridges: await resolver.bridges(manifest.bus?.bridges, "bus"),
     },
     devices,

@@ -164,6 +164,7 @@ Deno.test("a profile brings the root bus: devices for the bus whose place it tak
     "bus.use: found a bus plugin, expected none beside a profile, which has its own",
   );
   assertEquals((await resolve({ ...manifest, bus: { id: "slots", acs: true } })).busTree.id, "slots");
+  assertEquals((await resolve({ ...manifest, bus: { bypass: true } })).busTree.bypass, true);
 });
 
 Deno.test("a device for a machine that is there is resolved like one of its manifest's", async () => {

@@ -35,6 +35,8 @@ export interface BusEntry {
   with?: Record<string, unknown>;
   /** SHA-256 of the bus plugin's file, in hexadecimal. */
   sha256?: string;
+  /** Every device passes the platforms untranslated, unless it or a bridge above it says otherwise. Default false. */
+  bypass?: boolean;
   /** Access control: peers are not reached directly. Default false. */
   acs?: boolean;
   /** Bridges on the root bus. */

@@ -50,6 +50,8 @@ export interface ResolvedBusTree {
   readonly id: string;
   /** Access control on the root bus. */
   readonly acs: boolean;
+  /** Absent: devices are translated, if no nearer word says otherwise. */
+  readonly bypass?: boolean;
   /** Bridges on the root bus. */
   readonly bridges: readonly ResolvedBridge[];
 }

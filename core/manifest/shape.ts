@@ -108,6 +108,7 @@ const BUS: Shape = {
     id: name('Its name. Default: "root".'),
     ...plugged("bus"),
     use: text("The bus plugin. Default: what the devices plug into."),
+    bypass: flag("Whether every device passes the platforms untranslated; the nearest word counts. Default: false."),
     acs: flag("Access control: peers are not reached directly. Default: false."),
     bridges: { list: BRIDGE, description: "Bridges on this bus." },
   },

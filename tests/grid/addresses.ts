@@ -13,6 +13,14 @@ import { declined, neighbourOps } from "./by_hand.ts";
 /** How a driver reaches its device. */
 export type Interface = "modern PCI" | "transitional PCI" | "legacy PCI" | "mmio v2" | "mmio v1";
 
+/** Who says what about passing the platform. */
+export interface Bypass {
+  readonly device?: boolean;
+  readonly inner?: boolean;
+  readonly outer?: boolean;
+  readonly bus?: boolean;
+}
+
 /** A way of deciding. */
 export interface Decision {
   /** What the table calls it. */
@@ -26,8 +34,8 @@ export interface Decision {
   readonly offered?: boolean;
   /** Who the driver asks for addresses. Default: the bit decides. */
   readonly asks?: "dma-api" | "physical" | "always-dma-api";
-  /** What is said about passing the platform: by the device, the bridge above it, the bridge above that one. */
-  readonly bypass?: { readonly device?: boolean; readonly inner?: boolean; readonly outer?: boolean };
+  /** What is said about passing the platform: by the device, the bridge above it, the bridge above that one, the bus. */
+  readonly bypass?: Bypass;
   /** Done by hand, where no driver of today does it. */
   readonly byHand?: (manifest: Manifest) => Promise<Observation>;
 }
@@ -93,6 +101,10 @@ export const DECISIONS: readonly Decision[] = [
   { name: "device passes", rows: "", interface: "modern PCI", bypass: { device: true } },
   { name: "bridge passes", rows: "", interface: "modern PCI", bypass: { inner: true } },
   { name: "bridge above passes", rows: "", interface: "modern PCI", bypass: { outer: true } },
+  { name: "bus passes", rows: "", interface: "modern PCI", bypass: { bus: true } },
+  { name: "bus passes, bridge does not", rows: "", interface: "modern PCI", bypass: { outer: false, bus: true } },
+  { name: "bus passes, device does not", rows: "", interface: "mmio v2", bypass: { device: false, bus: true } },
+  { name: "bridge passes, the bus does not", rows: "", interface: "modern PCI", bypass: { outer: true, bus: false } },
   { name: "bridge passes, device does not", rows: "", interface: "modern PCI", bypass: { device: false, inner: true } },
   { name: "device passes, bridge does not", rows: "", interface: "modern PCI", bypass: { device: true, inner: false } },
   {
@@ -111,14 +123,14 @@ export const DECISIONS: readonly Decision[] = [
     name: "all pass but the device",
     rows: "",
     interface: "modern PCI",
-    bypass: { device: false, inner: true, outer: true },
+    bypass: { device: false, inner: true, outer: true, bus: true },
   },
   {
     name: "no bit 33, bridges do not pass",
     rows: "",
     interface: "modern PCI",
     offered: false,
-    bypass: { inner: false, outer: false },
+    bypass: { inner: false, outer: false, bus: false },
   },
 ];
 
@@ -129,7 +141,8 @@ export function expectation(decision: Decision, platform: GridPlatform): Expecta
   const { asks = "dma-api", bypass = {} } = decision;
   const { legacyDriver = LEGACY.includes(decision.interface) } = decision;
   const { offered = !LEGACY.includes(decision.interface) } = decision;
-  const passes = bypass.device ?? (offered ? bypass.inner ?? bypass.outer ?? false : platform.isMemoryBus !== true);
+  const above = bypass.inner ?? bypass.outer ?? bypass.bus ?? false;
+  const passes = bypass.device ?? (offered ? above : platform.isMemoryBus !== true);
   const given: Given = passes || platform.opsArePhysical ? "physical" : "platform";
   if (decision.byHand === declined) return { given, handles: false, outcome: "refused", complaint: REFUSED };
   if (decision.byHand === neighbourOps) {
@@ -173,12 +186,16 @@ export function machineOf(decision: Decision, platform: GridPlatform): Manifest 
   return {
     memory: "16MiB",
     platform: platform.use,
-    bus: { use: mmio ? "virtio-mmio" : "pci", ...(bridges.length > 0 && { bridges }) },
+    bus: {
+      use: mmio ? "virtio-mmio" : "pci",
+      ...(bypass.bus !== undefined && { bypass: bypass.bus }),
+      ...(bridges.length > 0 && { bridges }),
+    },
     devices: [bridges.length > 0 ? { ...disk, bus: "inner" } : disk],
   };
 }
 
-function bridgesOf({ inner, outer }: NonNullable<Decision["bypass"]>): BridgeEntry[] {
+function bridgesOf({ inner, outer }: Bypass): BridgeEntry[] {
   if (inner === undefined && outer === undefined) return [];
   const below = { id: "inner", ...(inner !== undefined && { bypass: inner }) };
   return [{ id: "outer", ...(outer !== undefined && { bypass: outer }), bridges: [below] }];
