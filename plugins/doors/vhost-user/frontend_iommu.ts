@@ -25,7 +25,7 @@ export class FrontEndIommu extends BaseDmaOps implements FrontEndTables {
   /** Says that a page which may only be read may be written, as real front-ends do. */
   generous = true;
   readonly #entries = new Map<number, Entry>();
-  readonly #front: FrontEnd;
+  #front: FrontEnd;
   readonly #memory: FrontEndMemory;
   readonly #base: number;
   #next: number;
@@ -45,6 +45,18 @@ export class FrontEndIommu extends BaseDmaOps implements FrontEndTables {
     const entry = this.#entries.get(Number(iova >> 12n));
     if (entry === undefined || (entry.perm & perm) !== perm) return null;
     return { uaddr: this.#memory.userAddress(entry.guest), size: 4096n, perm: this.generous ? 3 : entry.perm };
+  }
+
+  /** The guest physical address of a mapped bus address; −1 where nothing is mapped. */
+  physical(bus: number): PhysAddr {
+    const entry = this.#entries.get(Math.floor(bus / PAGE));
+    return entry === undefined ? -1 : entry.guest + bus % PAGE;
+  }
+
+  /** Goes on with another back-end. */
+  reattach(front: FrontEnd): void {
+    this.#front = front;
+    front.tables = this;
   }
 
   /** Lets go of everything that was unmapped. */

@@ -21,6 +21,7 @@ interface FrontEndRing {
 }
 
 const CONFIG_HEAD = 12;
+const INFLIGHT_HEAD = 24;
 const TWO32 = 2 ** 32;
 
 /** What a transport is made with. */
@@ -31,8 +32,8 @@ export interface FrontEndTransportOptions {
   readonly iommu: boolean;
   /** Largest ring. Default 256. */
   readonly queueSize?: number;
-  /** Where each ring begins; absent: at its beginning. */
-  readonly base?: number;
+  /** Reads the used index of a split ring at a bus address; absent: 0. */
+  readonly readUsed?: (used: number) => number;
 }
 
 /** See the module's text. */
@@ -43,9 +44,13 @@ export class FrontEndTransport implements DriverTransport {
   readonly bases: number[] = [];
   /** Interrupts taken. */
   interrupts = 0;
-  readonly #front: FrontEnd;
+  #front: FrontEnd;
   readonly #memory: FrontEndMemory;
   readonly #options: FrontEndTransportOptions;
+  #protocol = 0;
+  /** What a back-end has taken and not finished, kept for the next one; −1: there is none yet. */
+  #inflight = -1;
+  #inflightHead: Uint8Array = new Uint8Array(0);
   #status = 0;
   #features = new FeatureSet();
   #rings = new Map<number, FrontEndRing>();
@@ -148,6 +153,7 @@ export class FrontEndTransport implements DriverTransport {
   start(): void {
     const front = this.#front;
     front.must(Request.SET_FEATURES, this.#featureWords());
+    this.#shareInflight();
     front.must(Request.SET_MEM_TABLE, this.#memory.table, this.#memory.fds);
     for (const ring of this.#rings.values()) {
       front.send(Request.SET_VRING_NUM, words32(ring.index, ring.size));
@@ -175,14 +181,42 @@ export class FrontEndTransport implements DriverTransport {
     this.close();
   }
 
+  /** Goes on with another back-end, which knows nothing: the rings are where the last one has left them. */
+  reattach(front: FrontEnd): void {
+    this.#front = front;
+    this.#negotiateProtocol();
+    if ((this.#status & Status.DRIVER_OK) === 0) return;
+    for (const { index, addresses: { deviceHi, deviceLo } } of this.#rings.values()) {
+      // A split ring's used index is in memory; where a packed ring is used next is not.
+      const packed = this.#features.has(Feature.RING_PACKED);
+      const used = (deviceHi >>> 0) * TWO32 + (deviceLo >>> 0);
+      if (!packed) this.bases[index] = this.#options.readUsed?.(used) ?? 0;
+    }
+    this.start();
+  }
+
   /** Closes the descriptors of rings. */
   close(): void {
+    if (this.#inflight >= 0) close(this.#inflight);
+    this.#inflight = -1;
     for (const { kick, call } of this.#rings.values()) [kick, call].forEach(close);
     this.#rings.clear();
   }
 
+  #shareInflight(): void {
+    if ((this.#protocol & 1 << ProtocolFeature.INFLIGHT_SHMFD) === 0) return;
+    if (this.#inflight < 0) {
+      const [largest] = [...this.#rings.values()].map(({ size }) => size).sort((a, b) => b - a);
+      const asked = new Uint8Array(INFLIGHT_HEAD);
+      new Uint16Array(asked.buffer).set([this.#rings.size, largest ?? 1], 8);
+      this.#inflightHead = this.#front.ask(Request.GET_INFLIGHT_FD, asked);
+      [this.#inflight] = this.#front.fds.splice(0);
+    }
+    this.#front.must(Request.SET_INFLIGHT_FD, this.#inflightHead, [this.#inflight]);
+  }
+
   #base(index: number): number {
-    return this.bases[index] ?? this.#options.base ?? (this.#features.has(Feature.RING_PACKED) ? 0x8000_8000 : 0);
+    return this.bases[index] ?? (this.#features.has(Feature.RING_PACKED) ? 0x8000_8000 : 0);
   }
 
   #place({ index, addresses: at }: FrontEndRing): Uint8Array {
@@ -211,6 +245,7 @@ export class FrontEndTransport implements DriverTransport {
     const front = this.#front;
     front.ask(Request.GET_FEATURES);
     const offered = new DataView(front.ask(Request.GET_PROTOCOL_FEATURES).buffer).getUint32(0, true);
+    this.#protocol = offered;
     front.send(Request.SET_PROTOCOL_FEATURES, words64(offered));
     front.send(Request.SET_OWNER);
     if ((offered & 1 << ProtocolFeature.BACKEND_REQ) === 0) return;

@@ -204,7 +204,11 @@ class PackedArea extends BaseArea implements Area {
   }
 
   resume(base: number): number | null {
-    if (!this.used()) return base;
+    if (!this.used()) {
+      const word = (base >>> 16) || base & 0xffff;
+      this.#note(word & (LAP - 1), word >>> 15);
+      return base;
+    }
     let place = this.view.getUint16(PackedRegion.at.used_idx, true) % this.size;
     let lap = this.view.getUint8(PackedRegion.at.used_wrap_counter) & 1;
     const ids = this.inFlight();

@@ -99,13 +99,13 @@ export function serveDevice(
 /** A device, a front-end and a guest. */
 export class ServedGuest {
   /** The device at the far end. */
-  readonly served: ServedDevice;
+  served: ServedDevice;
   /** What serves it. */
-  readonly server: Server;
+  server: Server;
   /** What it has logged. */
   readonly logged: string[] = [];
   /** The near end. */
-  readonly front: FrontEnd;
+  front: FrontEnd;
   /** The guest's CPU. */
   readonly cpu: SimulatedGuest;
   /** The guest's memory. */
@@ -124,12 +124,7 @@ export class ServedGuest {
   constructor(plugin: AnyDevice, options: ServedGuestOptions) {
     this.#plugin = plugin;
     this.#options = options;
-    this.served = serveDevice(plugin, options.with, options.checked);
-    this.server = new Server(this.served, { log: (text) => this.logged.push(text) });
-    const pair = socketPair(Socket.NONBLOCK);
-    if (typeof pair === "number") throw new SystemError("socketpair", pair);
-    this.server.connect(pair[1]);
-    this.front = new FrontEnd(pair[0], () => this.server.turn(0));
+    [this.served, this.server, this.front] = this.#connect();
     const space = new AddressSpace();
     this.memory = new FrontEndMemory(space, options.ram ?? RAM);
     const scheduler = this.#scheduler;
@@ -141,7 +136,8 @@ export class ServedGuest {
     const context: DmaContext = { guest: this.cpu, device, stats: dmaStats(), upstream: null, events, warn: () => {} };
     const { type } = this.served;
     const iommu = options.iommu ?? false;
-    this.transport = new FrontEndTransport(this.front, this.memory, { ...options, type, iommu });
+    const readUsed = (used: number) => this.cpu.read(this.#physical(used) + 2, 2);
+    this.transport = new FrontEndTransport(this.front, this.memory, { ...options, type, iommu, readUsed });
     offerTransport(this.cpu, () => this.transport);
     this.iommu = iommu ? new FrontEndIommu(context, this.front, this.memory) : null;
     this.dma = this.iommu ?? new PhysicalDmaOps(context);
@@ -187,6 +183,35 @@ export class ServedGuest {
     for (let idle = 0; !settled && idle < PATIENCE; idle = this.turn() ? 0 : idle + 1) await undefined;
     if (!settled) throw new Error("the guest waits for something that does not happen");
     return await promise;
+  }
+
+  /** The back-end dies without a word: nothing is finished, nothing is told. */
+  crash(): void {
+    for (const ring of this.server.session?.rings.all ?? []) ring.active = false;
+    this.server.close();
+    this.served.stop();
+  }
+
+  /** Another back-end takes over: the same device, on the same medium, that knows nothing. */
+  restart(): void {
+    this.front.close();
+    [this.served, this.server, this.front] = this.#connect();
+    this.iommu?.reattach(this.front);
+    this.transport.reattach(this.front);
+  }
+
+  #connect(): [ServedDevice, Server, FrontEnd] {
+    const served = serveDevice(this.#plugin, this.#options.with, this.#options.checked);
+    const server = new Server(served, { log: (text) => this.logged.push(text) });
+    const pair = socketPair(Socket.NONBLOCK);
+    if (typeof pair === "number") throw new SystemError("socketpair", pair);
+    server.connect(pair[1]);
+    return [served, server, new FrontEnd(pair[0], () => server.turn(0))];
+  }
+
+  /** The guest physical address of a bus address. */
+  #physical(bus: number): number {
+    return this.iommu?.physical(bus) ?? bus;
   }
 
   /** Ends both. */
