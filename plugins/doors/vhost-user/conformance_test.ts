@@ -255,6 +255,29 @@ test("15: a message that is too long ends the connection", (raw) => {
   assert(raw.gone());
 });
 
+test("a ring may lie scattered over regions, cut anywhere", (raw) => {
+  raw.negotiate();
+  raw.memory(DESC.desc + 0x48);
+  raw.start({ again: true });
+  for (let i = 0; i < 20; i++) {
+    raw.makeAvailable();
+    raw.kick();
+    raw.turns(3);
+    assertEquals([raw.usedIndex(), raw.used(i % 8), raw.status(i)], [i + 1, [3 * (i % 2), 513], 0]);
+  }
+});
+
+test("headers need not be aligned to anything", (raw) => {
+  raw.start();
+  for (let i = 0; i < 6; i++) {
+    raw.makeAvailable({ headers: 0x30001 + i, stride: 17 });
+    raw.kick();
+    raw.turns(3);
+    assertEquals([raw.usedIndex(), raw.status(i)], [i + 1, 0]);
+  }
+  assertEquals(raw.served.plugin.counters().bytes, 6 * 512);
+});
+
 Deno.test({
   name: "a peer that never reads its answers loses its connection, and nothing else",
   ignore,

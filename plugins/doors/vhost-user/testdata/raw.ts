@@ -95,11 +95,15 @@ export class Raw {
     this.send("03000000 01000000 00000000");
   }
 
-  memory(): void {
+  /** Shares the guest's memory, in one region or in two of one file, cut at an address. */
+  memory(cut = 0): void {
     const fd = memoryFile("ram", RAM_SIZE);
     this.#ram = mapShared(fd, RAM_SIZE, 0) as Mapping;
     this.#view = new DataView(this.#ram.buffer);
-    this.ask(`05000000 09000000 28000000 01000000 00000000 ${put(0, RAM_SIZE, USER, 0)}`, [fd]);
+    const region = (from: number, to: number) => put(from, to - from, USER + from, from);
+    const table = cut === 0 ? [region(0, RAM_SIZE)] : [region(0, cut), region(cut, RAM_SIZE)];
+    const head = `05000000 09000000 ${put(8 + 32 * table.length).slice(0, 8)} ${put(table.length)}`;
+    this.ask(head + table.join(""), table.map(() => fd));
     close(fd);
   }
 
@@ -129,12 +133,13 @@ export class Raw {
   }
 
   /** Makes one read of sector 0 available. */
-  makeAvailable({ data = 0x20000 } = {}): void {
+  makeAvailable({ data = 0x20000, headers = HEADERS, stride = 16 } = {}): void {
     const slot = this.#index % 2;
     const at = DESC.desc + slot * 48;
-    const header = HEADERS + 16 * slot;
+    const header = headers + stride * slot;
     const view = this.#view;
     view.setUint32(header, 0, true);
+    view.setUint32(header + 8, this.#index, true);
     const chain = [[header, 16, 1], [data, 512, 3], [STATUSES + this.#index, 1, 2]];
     chain.forEach(([address, length, flags], i) => {
       view.setBigUint64(at + 16 * i, BigInt(address), true);
