@@ -13,7 +13,7 @@ const test = (name: string, fn: (raw: Raw) => void) =>
     name,
     ignore,
     fn() {
-      const raw = new Raw(serveDevice(blk, { ram: "1MiB" }));
+      const raw = new Raw(() => serveDevice(blk, { ram: "1MiB" }));
       try {
         fn(raw);
       } finally {

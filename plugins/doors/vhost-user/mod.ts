@@ -9,8 +9,12 @@ import { API_VERSION, defineDoor, type DoorPlugin, option } from "@iova/core";
 import { serve } from "./serve.ts";
 
 const options = {
-  device: option.string("The device of the manifest to serve.", { required: true }),
-  socket: option.path("Where to listen: a path of at most 107 bytes.", { required: true }),
+  device: option.string("The device of the manifest to serve, or several with commas between them.", {
+    required: true,
+  }),
+  socket: option.path("Where to listen, a path of at most 107 bytes: one for each device, with commas.", {
+    required: true,
+  }),
   pollUs: option.integer("Microseconds to go on looking at the rings before waiting; takes a whole processor.", {
     default: 0,
     min: 0,

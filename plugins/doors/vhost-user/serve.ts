@@ -21,6 +21,9 @@ export interface ServeJob {
   readonly manifest: string;
   readonly load: Omit<LoadOptions, "listen" | "progress">;
   readonly options: ServeOptions;
+  /** Devices of the manifest, and where to serve each of them. */
+  readonly devices: readonly string[];
+  readonly sockets: readonly string[];
   /** Whether events are wanted. */
   readonly trace: boolean;
   /** Requests of this thread, by {@linkcode Control}. */
@@ -35,7 +38,7 @@ export type ServeNews =
   | { readonly type: "ready"; readonly wakeup: number }
   | { readonly type: "log"; readonly text: string }
   | { readonly type: "event"; readonly event: MachineEvent }
-  | { readonly type: "statistics"; readonly values: Record<string, number> }
+  | { readonly type: "statistics"; readonly device: string; readonly values: Record<string, number> }
   | { readonly type: "input"; readonly problem: InputProblem }
   | { readonly type: "permission"; readonly message: string }
   | { readonly type: "failure"; readonly message: string }
@@ -58,10 +61,11 @@ export async function serve(context: DoorContext, options: ServeOptions): Promis
       expected: "Linux and --allow-ffi",
     });
   }
+  const [devices, sockets] = lists(options);
   const { listen, progress: _, ...load } = context.load;
   const control = new SharedArrayBuffer(4 * WORDS);
   const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
-  const job: ServeJob = { manifest: context.names[0], load, options, trace: listen !== undefined, control };
+  const job = { manifest: context.names[0], load, options, devices, sockets, trace: listen !== undefined, control };
   const station = new Station(context, new Int32Array(control));
   try {
     return await new Promise<number>((done, fail) => {
@@ -74,12 +78,22 @@ export async function serve(context: DoorContext, options: ServeOptions): Promis
         }
       };
       worker.onerror = (event) => fail(new Error(event.message));
-      worker.postMessage(job);
+      worker.postMessage(job satisfies ServeJob);
     });
   } finally {
     station.close();
     worker.terminate();
   }
+}
+
+/** The devices and their sockets. */
+function lists({ device, socket }: ServeOptions): [devices: string[], sockets: string[]] {
+  const [devices, sockets] = [device.split(","), socket.split(",")];
+  if (devices.length !== sockets.length) {
+    const expected = `${devices.length}, one for each device`;
+    throw new InputError({ file: "--socket", found: `${sockets.length} sockets`, expected });
+  }
+  return [devices, sockets];
 }
 
 /** What this thread does with what it hears, from the worker and from outside. */
@@ -109,7 +123,7 @@ class Station {
         if (!this.context.quiet) console.error(`serve: ${news.text}`);
         return false;
       case "statistics":
-        this.#print(news.values);
+        this.#print(news.device, news.values);
         return false;
       case "input":
         throw new InputError(news.problem);
@@ -133,8 +147,9 @@ class Station {
     if (this.#wakeup >= 0) signalEvent(this.#wakeup);
   }
 
-  #print(values: Record<string, number>): void {
-    if (this.context.json) return console.log(JSON.stringify(values));
+  #print(device: string, values: Record<string, number>): void {
+    if (this.context.json) return console.log(JSON.stringify({ device, ...values }));
+    console.error(device);
     const width = Math.max(...Object.keys(values).map((name) => name.length));
     for (const [name, value] of Object.entries(values)) console.error(`  ${name.padEnd(width)}  ${value}`);
   }

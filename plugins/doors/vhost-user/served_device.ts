@@ -21,12 +21,12 @@ import {
   Random,
   type ResolvedDevice,
   resolvePath,
-  Scheduler,
 } from "@iova/core";
 import { type DeviceTransport, offerVirtio, type VirtioDevice, type VirtioSpec } from "@iova/virtio";
 import { setImageMedium } from "@iova/block";
 import { MappedImage } from "./image_file.ts";
 import { IotlbTranslator } from "./iotlb.ts";
+import { Loop } from "./loop.ts";
 
 /** Where a served device comes from. */
 export interface ServedSource {
@@ -38,6 +38,8 @@ export interface ServedSource {
   readonly base: string;
   /** Its seed. */
   readonly seed: number;
+  /** The loop that it works in. Default: one of its own. */
+  readonly loop?: Loop;
   /** Lend copies to the device, and report views that it keeps. */
   readonly checked?: boolean;
 }
@@ -65,8 +67,8 @@ const NOBODY: DeviceListener = { used: () => {}, changed: () => {}, broken: () =
 export class ServedDevice implements DeviceTransport {
   /** The guest's memory. */
   readonly space: AddressSpace = new AddressSpace();
-  /** Runs the queues. */
-  readonly scheduler: Scheduler = new Scheduler();
+  /** Where it works. */
+  readonly loop: Loop;
   /** What happens, stamped with nanoseconds since the program began. */
   readonly events: EventStream = new EventStream(() => Math.round(performance.now() * 1e6));
   /** What a device can touch for longer than a call. */
@@ -91,7 +93,8 @@ export class ServedDevice implements DeviceTransport {
    * @throws {TypeError} when it is no virtio device.
    */
   constructor(source: ServedSource) {
-    const { scheduler, events, space } = this;
+    this.loop = source.loop ?? new Loop();
+    const { loop: { scheduler }, events, space } = this;
     const policy = { policy: "revoke", deadline: DEADLINE, checked: source.checked ?? false } as const;
     this.leases = new LeaseTable(scheduler, policy, (id, message) => this.#warn(id, message));
     const context: BusContext = {
@@ -149,7 +152,7 @@ export class ServedDevice implements DeviceTransport {
   }
 
   #context({ device, file, base, seed }: ServedSource, bus: Bus): DeviceContext {
-    const { space, scheduler, events } = this;
+    const { space, loop: { scheduler }, events } = this;
     return {
       id: device.id,
       bus,

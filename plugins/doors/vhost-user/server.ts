@@ -1,11 +1,12 @@
 /**
- * The loop: one set of descriptors, one connection at a time, everything on one thread. Between messages the device
- * works, a bounded number of steps at a time, so that neither a busy guest nor a talkative peer keeps the other waiting.
+ * A served device and its connections, one at a time. Between messages the device works, a bounded number of steps at a
+ * time, so that neither a busy guest nor a talkative peer keeps the other waiting.
  *
  * @module
  */
 
-import { acceptUnix, close, Epoll, Errno, errnoName, listenUnix, Poller, unlink } from "@iova/libc";
+import { acceptUnix, close, Errno, errnoName, listenUnix, unlink } from "@iova/libc";
+import { Loop, type LoopMember } from "./loop.ts";
 import type { ServedDevice } from "./served_device.ts";
 import { Session, type SessionHost, type SessionOptions } from "./session.ts";
 
@@ -19,32 +20,29 @@ export interface ServerOptions extends SessionOptions {
   readonly once?: boolean;
 }
 
-/** Steps of the device before messages get their turn. */
-const STEPS_PER_TURN = 32;
-
 /** See the module's text. */
-export class Server implements SessionHost {
+export class Server implements SessionHost, LoopMember {
   /** Ends {@linkcode Server.run}. */
   stopped = false;
   /** Connections so far. */
   connections = 0;
   /** The connection, if there is one. */
   session: Session | null = null;
-  readonly #poller = new Poller();
-  readonly #ready = new Map<number, (events: number) => void>();
+  readonly #loop: Loop;
   readonly #options: ServerOptions;
   #listener = -1;
   #path = "";
-  #busy = false;
 
   /** A server of one device. Whoever makes it closes it. */
   constructor(readonly served: ServedDevice, options: ServerOptions = {}) {
     this.#options = options;
+    this.#loop = served.loop;
+    this.#loop.join(this);
   }
 
-  /** An eventfd that ends a wait, from any thread. */
-  get wakeup(): number {
-    return this.#poller.wakeup;
+  /** See {@linkcode LoopMember.restless}. */
+  get restless(): boolean {
+    return this.session?.rings.unkicked ?? false;
   }
 
   /** Listens at a path; 0, or a negative errno. */
@@ -67,25 +65,32 @@ export class Server implements SessionHost {
     });
   }
 
-  /** Waits at most `timeout` milliseconds (−1: for ever) for something to do, and does some of it. */
+  /** See {@linkcode Loop.turn}. */
   turn(timeout: number): void {
-    const count = this.#poller.wait(this.#busy || this.session?.rings.unkicked ? 0 : timeout);
-    this.#dispatch(count);
+    this.#loop.turn(timeout);
   }
 
-  /** The same while this thread does other things. */
+  /** See {@linkcode Loop.turnElsewhere}. */
   async turnElsewhere(timeout: number): Promise<void> {
-    if (this.#busy || this.session?.rings.unkicked) return this.turn(0);
-    this.#dispatch(await this.#poller.waitElsewhere(timeout));
+    await this.#loop.turnElsewhere(timeout);
   }
 
-  /** Serves until it is stopped; `each` runs after every turn. */
-  run(each: () => void = () => {}): void {
-    while (!this.stopped) {
-      this.turn(-1);
-      if ((this.#options.pollTime ?? 0) > 0) this.#spin(this.#options.pollTime!);
-      each();
+  /** Goes on looking at the rings, and at everything else, until nothing has happened for the time of the options. */
+  spin(): void {
+    const { pollTime = 0 } = this.#options;
+    if (pollTime === 0 || this.session === null) return;
+    const { virtio } = this.served;
+    for (let until = performance.now() + pollTime / 1e6; performance.now() < until && this.session !== null;) {
+      const done = virtio.completed;
+      this.session.rings.poll(true);
+      this.#loop.turn(0);
+      if (virtio.completed !== done) until = performance.now() + pollTime / 1e6;
     }
+  }
+
+  /** See {@linkcode LoopMember.look}. */
+  look(): void {
+    this.session?.rings.poll(false);
   }
 
   /** Ends the connection, and closes what is the server's. */
@@ -97,7 +102,8 @@ export class Server implements SessionHost {
       unlink(this.#path);
     }
     this.#listener = -1;
-    this.#poller.close();
+    this.#loop.leave(this);
+    if (this.#loop.empty) this.#loop.close();
   }
 
   /** What the device and its connection have done so far. */
@@ -125,50 +131,25 @@ export class Server implements SessionHost {
 
   /** See {@linkcode SessionHost}. */
   watch(fd: number, ready: (events: number) => void): number {
-    const failed = this.#poller.add(fd);
-    if (failed >= 0) this.#ready.set(fd, ready);
-    return failed;
+    return this.#loop.watch(this, fd, ready);
   }
 
   /** See {@linkcode SessionHost}. */
   unwatch(fd: number): void {
-    if (this.#ready.delete(fd)) this.#poller.remove(fd);
+    this.#loop.unwatch(fd);
   }
 
   /** See {@linkcode SessionHost.blocked}. */
   blocked(fd: number): void {
-    this.#poller.change(fd, Epoll.IN | Epoll.OUT);
+    this.#loop.watchWriting(fd, true);
   }
 
-  #dispatch(count: number): void {
-    const poller = this.#poller;
-    for (let i = 0; i < count; i++) {
-      const events = poller.events(i);
-      if ((events & Epoll.OUT) !== 0) this.#flush(poller.fd(i));
-      // An earlier event may have closed this one's descriptor.
-      if ((events & ~Epoll.OUT) !== 0) this.#ready.get(poller.fd(i))?.(events);
-    }
-    if (this.session?.rings.unkicked) this.session.rings.poll(false);
-    this.#busy = this.served.scheduler.settle(STEPS_PER_TURN);
-  }
-
-  #flush(fd: number): void {
+  /** See {@linkcode LoopMember.writable}. */
+  writable(fd: number): void {
     const { session } = this;
     if (session === null) return;
     if (!session.flush()) return this.#ended();
-    if (!session.waits(fd)) this.#poller.change(fd, Epoll.IN);
-  }
-
-  /** Looks at the rings, and at everything else, until nothing has happened for a while. */
-  #spin(nanoseconds: number): void {
-    const { virtio } = this.served;
-    let until = performance.now() + nanoseconds / 1e6;
-    while (!this.stopped && this.session !== null && performance.now() < until) {
-      const done = virtio.completed;
-      this.session.rings.poll(true);
-      this.#dispatch(this.#poller.wait(0));
-      if (virtio.completed !== done) until = performance.now() + nanoseconds / 1e6;
-    }
+    if (!session.waits(fd)) this.#loop.watchWriting(fd, false);
   }
 
   #accept(): void {

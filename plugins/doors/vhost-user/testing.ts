@@ -42,7 +42,7 @@ import { FrontEnd } from "./frontend.ts";
 import { FrontEndIommu } from "./frontend_iommu.ts";
 import { FrontEndMemory } from "./frontend_memory.ts";
 import { FrontEndTransport } from "./frontend_transport.ts";
-import { ServedDevice } from "./served_device.ts";
+import { ServedDevice, type ServedSource } from "./served_device.ts";
 import { Server } from "./server.ts";
 
 export { FrontEnd, type FrontEndTables, words32, words64 } from "./frontend.ts";
@@ -50,6 +50,7 @@ export { FrontEndIommu } from "./frontend_iommu.ts";
 export { FrontEndMemory, type FrontEndRegion } from "./frontend_memory.ts";
 export { FrontEndTransport, type FrontEndTransportOptions } from "./frontend_transport.ts";
 export { type DeviceListener, ServedDevice, type ServedSource } from "./served_device.ts";
+export { Loop, type LoopMember } from "./loop.ts";
 export { Server, type ServerOptions } from "./server.ts";
 export { Session, type SessionHost, type SessionOptions } from "./session.ts";
 export { type RingHost, Rings } from "./rings.ts";
@@ -89,11 +90,12 @@ const PATIENCE = 200;
 export function serveDevice(
   plugin: AnyDevice,
   given: Record<string, unknown> = {},
-  checked = false,
+  more: Pick<ServedSource, "checked" | "loop"> & { readonly id?: string } = {},
 ): ServedDevice {
   const options = readOptions(plugin.options, given, { file: "test", path: "devices[0].with" });
   const use = { plugin, options, path: "devices[0]", specifier: plugin.name };
-  return new ServedDevice({ device: { id: "dev", busId: "root", use }, file: "test", base: "/", seed: 1, checked });
+  const { id = "dev", ...rest } = more;
+  return new ServedDevice({ device: { id, busId: "root", use }, file: "test", base: "/", seed: 1, ...rest });
 }
 
 /** A device, a front-end and a guest. */
@@ -201,7 +203,7 @@ export class ServedGuest {
   }
 
   #connect(): [ServedDevice, Server, FrontEnd] {
-    const served = serveDevice(this.#plugin, this.#options.with, this.#options.checked);
+    const served = serveDevice(this.#plugin, this.#options.with, { checked: this.#options.checked });
     const server = new Server(served, { log: (text) => this.logged.push(text) });
     const pair = socketPair(Socket.NONBLOCK);
     if (typeof pair === "number") throw new SystemError("socketpair", pair);

@@ -8,7 +8,8 @@
 import { InputError, nearest, resolveSource } from "@iova/core";
 import { errnoName } from "@iova/libc";
 import { Control, type ServeJob, type ServeNews } from "./serve.ts";
-import { ServedDevice } from "./served_device.ts";
+import { Loop } from "./loop.ts";
+import { ServedDevice, type ServedSource } from "./served_device.ts";
 import { Server } from "./server.ts";
 
 const scope = self as unknown as {
@@ -22,50 +23,72 @@ scope.onmessage = ({ data }) => {
 };
 
 async function run(job: ServeJob): Promise<void> {
-  const served = await open(job);
-  const { socket, pollUs, once, sealed } = job.options;
-  const server = new Server(served, {
-    pollTime: pollUs * 1000,
-    once,
-    sealed,
-    log: (text) => scope.postMessage({ type: "log", text }),
-  });
+  const loop = new Loop();
+  const servers = await open(job, loop);
   try {
-    if (job.trace) served.events.listen((event) => scope.postMessage({ type: "event", event: { ...event } }));
-    const failed = server.listen(socket);
-    if (failed < 0) throw refused(socket, failed);
-    scope.postMessage({ type: "ready", wakeup: server.wakeup });
-    scope.postMessage({ type: "log", text: `${job.options.device} at ${socket}` });
+    servers.forEach((server, i) => listen(server, job.sockets[i]));
+    scope.postMessage({ type: "ready", wakeup: loop.wakeup });
+    servers.forEach((_, i) => log(`${job.devices[i]} at ${job.sockets[i]}`));
     const control = new Int32Array(job.control);
-    server.run(() => obey(control, server));
+    while (servers.every(({ stopped }) => !stopped) && Atomics.load(control, Control.STOP) === 0) {
+      loop.turn(-1);
+      for (const server of servers) server.spin();
+      if (Atomics.exchange(control, Control.STATISTICS, 0) !== 0) tell(servers, job.devices);
+    }
   } finally {
-    server.close();
-    served.stop();
+    for (const server of servers) {
+      server.close();
+      server.served.stop();
+    }
   }
   scope.postMessage({ type: "ended" });
 }
 
-function obey(control: Int32Array, server: Server): void {
-  if (Atomics.load(control, Control.STOP) !== 0) server.stopped = true;
-  if (Atomics.exchange(control, Control.STATISTICS, 0) === 0) return;
-  scope.postMessage({ type: "statistics", values: server.statistics() });
+function listen(server: Server, socket: string): void {
+  const failed = server.listen(socket);
+  if (failed < 0) throw refused(socket, failed);
 }
 
-async function open({ manifest, load, options }: ServeJob): Promise<ServedDevice> {
-  const resolved = await resolveSource(manifest, load);
-  const { file, base, seed, devices, leases } = resolved;
-  const device = devices.find(({ id }) => id === options.device);
-  if (device === undefined) {
-    const ids = devices.map(({ id }) => id);
-    const expected = ids.length === 0 ? "a manifest with a device" : `one of ${ids.join(", ")}`;
-    const found = `"${options.device}"`;
-    throw new InputError({ file: "--device", found, expected, nearest: nearest(options.device, ids) });
-  }
+function log(text: string): void {
+  scope.postMessage({ type: "log", text });
+}
+
+function tell(servers: readonly Server[], names: readonly string[]): void {
+  servers.forEach((server, i) =>
+    scope.postMessage({ type: "statistics", device: names[i], values: server.statistics() })
+  );
+}
+
+async function open({ manifest, load, devices: names, options, trace }: ServeJob, loop: Loop): Promise<Server[]> {
+  const { file, base, seed, devices, leases } = await resolveSource(manifest, load);
+  const { pollUs, once, sealed } = options;
+  const ids = devices.map(({ id }) => id);
+  return names.map((name) => {
+    const device = devices.find(({ id }) => id === name);
+    if (device === undefined) throw unknown(name, ids);
+    const served = make({ device, file, base, seed, loop, checked: leases === "checked" });
+    if (trace) {
+      served.events.listen((event) =>
+        scope.postMessage({ type: "event", event: { ...event, device: event.device ?? name } })
+      );
+    }
+    const prefix = names.length > 1 ? `${name}: ` : "";
+    return new Server(served, { pollTime: pollUs * 1000, once, sealed, log: (text) => log(prefix + text) });
+  });
+}
+
+function unknown(name: string, ids: readonly string[]): InputError {
+  const expected = ids.length === 0 ? "a manifest with a device" : `one of ${ids.join(", ")}`;
+  return new InputError({ file: "--device", found: `"${name}"`, expected, nearest: nearest(name, ids) });
+}
+
+function make(source: ServedSource): ServedDevice {
   try {
-    return new ServedDevice({ device, file, base, seed, checked: leases === "checked" });
+    return new ServedDevice(source);
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
-    throw new InputError({ file, path: device.use.path, found: error.message, expected: "a virtio device" });
+    const { file, device: { use: { path } } } = source;
+    throw new InputError({ file, path, found: error.message, expected: "a virtio device" });
   }
 }
 

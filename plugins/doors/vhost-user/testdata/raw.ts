@@ -53,9 +53,12 @@ export class Raw {
   #kick = -1;
   #index = 0;
 
-  constructor(readonly served: ServedDevice) {
+  readonly served: ServedDevice;
+
+  constructor(make: () => ServedDevice) {
     descriptorCount(4);
     this.#before = [descriptorCount(), liveMappings()];
+    const served = this.served = make();
     this.server = new Server(served, { log: (text) => this.logged.push(text) });
     const [near, far] = socketPair(Socket.NONBLOCK) as [number, number];
     this.#fd = near;
