@@ -59,7 +59,7 @@ const TRAPS: [where: string, trap: Trap][] = [
 ];
 
 /** Writes every sector of the disk once, its number in it, with deaths in between. */
-async function writeAll(guest: ServedGuest, driver: BlockDriver, trap: Trap, lives: number): Promise<number[]> {
+function writeAll(guest: ServedGuest, driver: BlockDriver, trap: Trap, lives: number): number[] {
   const buffers = guest.cpu.heap.require(DEPTH * 512, "buffers", 512);
   const ended: number[] = new Array(REQUESTS).fill(0);
   const free = Array.from({ length: DEPTH }, (_, i) => i);
@@ -121,7 +121,7 @@ for (const packed of [false, true]) {
           const guest = servedGuest(blk, { iommu, with: { image, packed, requestMemory: "streaming" } });
           try {
             const driver = await guest.driver() as BlockDriver;
-            const ended = await writeAll(guest, driver, trap, 6);
+            const ended = writeAll(guest, driver, trap, 6);
             assertEquals(ended, new Array(REQUESTS).fill(1));
           } finally {
             guest.close();

@@ -6,7 +6,7 @@
  */
 
 import { acceptUnix, close, Errno, errnoName, listenUnix, unlink } from "@iova/libc";
-import { Loop, type LoopMember } from "./loop.ts";
+import type { Loop, LoopMember } from "./loop.ts";
 import type { ServedDevice } from "./served_device.ts";
 import { Session, type SessionHost, type SessionOptions } from "./session.ts";
 

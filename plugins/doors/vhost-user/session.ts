@@ -38,6 +38,8 @@ const MOST_COMPLAINTS = 20;
 const NET_DEVICE = 1;
 /** Features of a device that cannot be had through this protocol. */
 const NOT_HERE = [Feature.NOTIFICATION_DATA, Feature.NOTIF_CONFIG_DATA, Feature.RING_RESET, LOG_ALL, PROTOCOL_FEATURES];
+/** Features of a network card's control queue, which the front-end keeps to itself: CTRL_GUEST_OFFLOADS, CTRL_VQ to CTRL_MAC_ADDR. */
+const CONTROL_QUEUE = [2, 17, 18, 19, 20, 21, 22, 23];
 const ACCESS_PLATFORM = 1n << BigInt(Feature.ACCESS_PLATFORM);
 const WITH_PROTOCOL = 1n << BigInt(PROTOCOL_FEATURES);
 const PROTOCOL = bits([
@@ -84,8 +86,8 @@ export class Session implements DeviceListener {
 
   /** Features offered: the device's, as far as they can be had, and that there are protocol features. */
   get offered(): bigint {
-    const here = this.served.virtio.offered.value & ~NOT_HERE.reduce((set, bit) => set | 1n << BigInt(bit), 0n);
-    return here | WITH_PROTOCOL;
+    const hidden = this.served.type === NET_DEVICE ? [...NOT_HERE, ...CONTROL_QUEUE] : NOT_HERE;
+    return this.served.virtio.offered.value & ~hidden.reduce((set, bit) => set | 1n << BigInt(bit), 0n) | WITH_PROTOCOL;
   }
 
   /** Protocol features offered. */
