@@ -1,6 +1,8 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import type { Manifest } from "@iova/core";
 import { descriptorCount, liveMappings } from "@iova/libc";
+import { WATCHDOG } from "./board/pc_rom.ts";
+import { MAILBOX, Mailbox } from "./board/pseries_rom.ts";
 import { drive, driveMachine } from "./drive.ts";
 import { QemuError } from "./qemu/lines.ts";
 import { qemuTest } from "./testing.ts";
@@ -11,6 +13,8 @@ const EDU: Manifest = {
   devices: [{ id: "probe", use: "edu" }],
   workload: [{ use: "edu-dma", device: "probe", with: { count: 2 } }],
 };
+
+const PSERIES = { memory: "256MiB", platform: { use: "pseries-tce", with: { ddw: true } } };
 
 const DISK: Manifest = {
   memory: "64MiB",
@@ -74,6 +78,14 @@ for (const platform of ["direct", "amd-iommu"]) {
   });
 }
 
+for (const [platform, profile] of [["direct", "pc"], ["direct", "q35"], ["amd-iommu", "q35"]]) {
+  qemuTest(`the firmware of profile ${profile} brings QEMU's chipset up, on platform ${platform}`, async () => {
+    const devices = [{ ...DISK.devices![0], with: { ram: "64KiB", vectors: 0 } }];
+    const report = await drive({ ...DISK, platform, profile, devices });
+    assert(report.verified && report.interrupts > 0);
+  });
+}
+
 qemuTest("checks see what our drivers do on QEMU's hardware", async () => {
   const report = await drive({ ...DISK, checks: ["dma-debug"] });
   assertEquals([report.verified, report.warnings], [true, []]);
@@ -111,6 +123,26 @@ qemuTest("a QEMU that dies while it is driven is an error with its name, and not
   assertEquals([descriptorCount(), liveMappings()], before);
 });
 
+/** Says that nobody has looked for as long as is allowed, and waits for QEMU to end. */
+async function leaveAlone(manifest: Manifest, watchdog: number, littleEndian: boolean): Promise<boolean> {
+  const driven = await driveMachine({ ...manifest, workload: [] });
+  try {
+    new DataView(driven.qemu.ram.buffer).setUint32(watchdog, 1, littleEndian);
+    for (let i = 0; i < 500 && !driven.qemu.over; i++) await new Promise((wake) => setTimeout(wake, 10));
+    return driven.qemu.over;
+  } finally {
+    await driven.stop().catch(() => {});
+  }
+}
+
+qemuTest("a PC that nobody drives any more ends by itself", async () => {
+  assert(await leaveAlone(EDU, WATCHDOG, true));
+});
+
+qemuTest("a pseries machine that nobody drives any more ends by itself", async () => {
+  assert(await leaveAlone({ ...EDU, ...PSERIES }, MAILBOX + Mailbox.watchdog, false));
+}, "qemu-system-ppc64");
+
 qemuTest("a QEMU that refuses its arguments is an error with its own words", async () => {
   const before = [descriptorCount(), liveMappings()];
   const image = "/tmp/there-is-no-such-image";
@@ -138,7 +170,6 @@ qemuTest("pages that our kernel maps are translated by QEMU's AMD IOMMU", async 
   }
 });
 
-const PSERIES = { memory: "256MiB", platform: { use: "pseries-tce", with: { ddw: true } } };
 qemuTest("hypercalls of our guest half set QEMU's TCE tables", async () => {
   const report = await drive({ ...EDU, ...PSERIES });
   assert(report.verified);

@@ -53,6 +53,8 @@ export interface BoardWiring {
 export interface BoardType {
   /** QEMU's name of it. */
   readonly machine: string;
+  /** The name of the profile that is this kind of machine. */
+  readonly profile: string;
   /** QEMU's name of its root bus. */
   readonly rootBus: string;
   /** The program's usual name. */

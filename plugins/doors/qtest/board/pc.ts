@@ -11,7 +11,10 @@ import { hex, parseValue, SUFFIX } from "../qemu/lines.ts";
 import type { QtestConnection } from "../qemu/connection.ts";
 import { type Board, type BoardType, type BoardWiring, untilReady } from "./board.ts";
 import { acpiTables } from "./pc_fw_cfg.ts";
-import { COUNTERS, FIRST_VECTOR, MESSAGE_ADDRESS, pcRom, SPURIOUS_VECTOR } from "./pc_rom.ts";
+import { COUNTERS, EXIT_PORT, FIRST_VECTOR, MESSAGE_ADDRESS, pcRom, TIMER_VECTOR, WATCHDOG } from "./pc_rom.ts";
+
+/** Seconds for which nobody may look before the CPU takes it that its driver is gone. */
+const WATCH_SECONDS = 60;
 
 /** What differs between the two PCs. */
 interface Chipset {
@@ -62,6 +65,7 @@ export class PcBoard implements Board {
   readonly #qtest: QtestConnection;
   readonly #interrupts: Interrupts;
   readonly #counters: Int32Array;
+  readonly #watchdog: Int32Array;
   readonly #seen = new Int32Array(256);
   #vectors = 0;
   #news = false;
@@ -71,6 +75,7 @@ export class PcBoard implements Board {
     this.#qtest = qemu.qtest;
     this.#interrupts = interrupts;
     this.#counters = new Int32Array(qemu.ram.buffer, COUNTERS, 256);
+    this.#watchdog = new Int32Array(qemu.ram.buffer, WATCHDOG, 1);
     qemu.qtest.onInterrupt = (input, asserted) => {
       this.#news = true;
       interrupts.drive(input, asserted);
@@ -109,12 +114,13 @@ export class PcBoard implements Board {
 
   message(data: number): MessageInterrupt {
     const vector = FIRST_VECTOR + data;
-    if (vector >= SPURIOUS_VECTOR) throw new RangeError(`the CPU has no vector for message interrupt ${data}`);
+    if (vector >= TIMER_VECTOR) throw new RangeError(`the CPU has no vector for message interrupt ${data}`);
     this.#vectors = Math.max(this.#vectors, data + 1);
     return { address: MESSAGE_ADDRESS, data: vector };
   }
 
   poll(wait: number): boolean {
+    Atomics.store(this.#watchdog, 0, WATCH_SECONDS * 2);
     this.#qtest.poll(this.#takeMessages() ? 0 : wait);
     this.#takeMessages();
     const news = this.#news;
@@ -145,9 +151,10 @@ export class PcBoard implements Board {
 function pcType(chipset: Chipset): BoardType {
   return {
     machine: chipset.machine,
+    profile: chipset.machine,
     rootBus: chipset.rootBus,
     program: "qemu-system-x86_64",
-    args: [],
+    args: ["-device", `isa-debug-exit,iobase=${EXIT_PORT},iosize=4`],
     mostMemory: chipset.mostMemory,
     memoryGranule: 4096,
     image: pcRom,

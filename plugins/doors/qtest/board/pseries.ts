@@ -84,6 +84,8 @@ export class PseriesBoard implements Board {
     this.#buid = [reg.getUint32(0), reg.getUint32(4)];
     this.firmware.push(...firmwareTables(tree));
     this.#sources = pinSources(need(tree, BRIDGE, "interrupt-map"));
+    const powerOff = [this.#rtas.get("power-off") ?? 0, 2, 1, 0, 0];
+    powerOff.forEach((cell, i) => this.#mailbox.setUint32(Mailbox.powerOff + 4 * i, cell));
     for (const source of this.#sources) this.rtas("ibm,set-xive", [source, 0, PRIORITY], 1);
     this.#call(Hcall.CPPR, LEAST_FAVOURED);
   }
@@ -189,6 +191,7 @@ export class PseriesBoard implements Board {
   }
 
   #ring(): void {
+    this.#mailbox.setUint32(Mailbox.watchdog, WATCH_COUNT);
     Atomics.store(this.#bell, 0, 0x0100_0000); // 1, as the big-endian CPU sees it
     const until = performance.now() + CALL_MS;
     for (let i = 1; Atomics.load(this.#bell, 0) !== 0; i++) {
@@ -199,6 +202,8 @@ export class PseriesBoard implements Board {
   }
 }
 
+/** A minute, by half milliseconds, for which nobody may look before the CPU takes it that its driver is gone. */
+const WATCH_COUNT = 120_000;
 const SPINS = 1000;
 const EAGER_SPINS = 20_000;
 
@@ -251,6 +256,7 @@ const WITHOUT = ["cap-cfpc=broken", "cap-sbbc=broken", "cap-ibs=broken", "cap-cc
 /** QEMU's `pseries`. */
 export const PSERIES_TYPE: BoardType = {
   machine: ["pseries", ...WITHOUT].join(","),
+  profile: "pseries",
   program: "qemu-system-ppc64",
   rootBus: "pci.0",
   args: [],

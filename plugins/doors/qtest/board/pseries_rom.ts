@@ -9,15 +9,22 @@
 
 /** Where the mailbox is, and what lies in it. All big-endian. */
 export const MAILBOX = 0x4000;
-/** Offsets in the mailbox: a call is wanted (4 bytes), the CPU is ready (4), the device tree's address (8), r3 to r12. */
-export const Mailbox = { call: 0, ready: 4, deviceTree: 8, registers: 16 } as const;
+/**
+ * Offsets in the mailbox: a call is wanted (4 bytes), the CPU is ready (4), the device tree's address (8), r3 to r12; a
+ * count (4) that the CPU counts down each time it has ceded, while it is not 0, and at 0 it calls RTAS with what lies at
+ * `powerOff`. Whoever drives the machine sets it again and again, so that nothing is left behind when nobody does.
+ */
+export const Mailbox = { call: 0, ready: 4, deviceTree: 8, registers: 16, watchdog: 96, powerOff: 128 } as const;
 /** Registers that go both ways: r3 has the number and then the status. */
 export const MAILBOX_REGISTERS = 10;
 
 const SIZE = 0x1000;
 const ENTRY = 0x100;
+const EXTERNAL_VECTOR = 0x500;
 const DECREMENTER_VECTOR = 0x900;
+const MSR_EE = 0x8000;
 const H_CEDE = 0xe0;
+const H_RTAS = 0xf000;
 /** Looks at the word between two calls, before the CPU cedes for the first time: some tens of milliseconds. */
 const EAGER_LOOKS = 0x40_0000;
 /** Ticks of the timebase (512 MHz) for which it cedes: half a millisecond. */
@@ -26,6 +33,7 @@ const CEDE_TICKS = 4 << 16;
 const BASE = 31;
 const CTR = 9;
 const DEC = 22;
+const SRR1 = 27;
 
 /** Makes the image. */
 export function pseriesRom(): Uint8Array {
@@ -51,7 +59,10 @@ export function pseriesRom(): Uint8Array {
   const eager = [lis(5, EAGER_LOOKS >> 16), mtspr(CTR, 5)];
   const look = [lwz(4, Mailbox.call, BASE), cmpwi(4, 0)];
   const sleep = [lis(5, CEDE_TICKS >> 16), mtspr(DEC, 5), li(3, H_CEDE), SC_1, li(0, 0), mtmsrdEe(0)];
-  const at = layOut([start, eager, [...look, 0, 0], [...sleep, ...look, 0, 0], [...call, 0]]);
+  const count = [lwz(6, Mailbox.watchdog, BASE), cmpwi(6, 0), beq(36), addi(6, 6, -1), stw(6, Mailbox.watchdog, BASE)];
+  const off = [cmpwi(6, 0), bne(20), lis(3, 0), ori(3, 3, H_RTAS), li(4, MAILBOX + Mailbox.powerOff), SC_1];
+  const idle = [...sleep, ...count, ...off];
+  const at = layOut([start, eager, [...look, 0, 0], [...idle, ...look, 0, 0], [...call, 0]]);
   const [, eagerAt, lookAt, sleepAt, callAt] = at;
   write(ENTRY, [
     ...start,
@@ -59,13 +70,15 @@ export function pseriesRom(): Uint8Array {
     ...look,
     bne(callAt - (lookAt + 8)),
     bdnz(lookAt - (lookAt + 12)),
-    ...sleep,
+    ...idle,
     ...look,
-    bne(callAt - (sleepAt + 4 * (sleep.length + 2))),
-    b(sleepAt - (sleepAt + 4 * (sleep.length + 3))),
+    bne(callAt - (sleepAt + 4 * (idle.length + 2))),
+    b(sleepAt - (sleepAt + 4 * (idle.length + 3))),
     ...call,
     b(eagerAt - (callAt + 4 * call.length)),
   ]);
+  // An interrupt that is taken while interrupts are on stays pending for who asks: they are turned off on the way back.
+  write(EXTERNAL_VECTOR, [mfspr(5, SRR1), lis(6, 0), ori(6, 6, MSR_EE), andc(5, 5, 6), mtspr(SRR1, 5), RFID]);
   // Ceding turns interrupts on. The decrementer's is put off, and the CPU goes on behind its `sc 1`.
   write(DECREMENTER_VECTOR, [lis(5, 0x7fff), mtspr(DEC, 5), RFID]);
   return new Uint8Array(rom.buffer);
@@ -83,7 +96,9 @@ const RFID = 0x4c00_0024;
 const SYNC = 0x7c00_04ac;
 const d = (opcode: number, target: number, base: number, value: number) =>
   opcode << 26 | target << 21 | base << 16 | value & 0xffff;
-const li = (target: number, value: number) => d(14, target, 0, value);
+const addi = (target: number, source: number, value: number) => d(14, target, source, value);
+const li = (target: number, value: number) => addi(target, 0, value);
+const ori = (target: number, source: number, value: number) => d(24, source, target, value);
 const lis = (target: number, value: number) => d(15, target, 0, value);
 const ld = (target: number, offset: number, base: number) => d(58, target, base, offset);
 const std = (source: number, offset: number, base: number) => d(62, source, base, offset);
@@ -92,7 +107,12 @@ const stw = (source: number, offset: number, base: number) => d(36, source, base
 const cmpwi = (register: number, value: number) => d(11, 0, register, value);
 const mtspr = (special: number, source: number) =>
   31 << 26 | source << 21 | (special & 31) << 16 | special >> 5 << 11 | 467 << 1;
+const mfspr = (target: number, special: number) =>
+  31 << 26 | target << 21 | (special & 31) << 16 | special >> 5 << 11 | 339 << 1;
+const andc = (target: number, source: number, mask: number) =>
+  31 << 26 | source << 21 | target << 16 | mask << 11 | 60 << 1;
 const mtmsrdEe = (source: number) => 31 << 26 | source << 21 | 1 << 16 | 178 << 1;
 const bne = (offset: number) => 16 << 26 | 4 << 21 | 2 << 16 | offset & 0xfffc;
+const beq = (offset: number) => 16 << 26 | 12 << 21 | 2 << 16 | offset & 0xfffc;
 const bdnz = (offset: number) => 16 << 26 | 16 << 21 | offset & 0xfffc;
 const b = (offset: number) => 18 << 26 | offset & 0x3ff_fffc;

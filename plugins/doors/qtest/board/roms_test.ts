@@ -24,6 +24,12 @@ Deno.test("each vector of a PC has a gate to a handler that names it", () => {
   // push eax; mov eax,[esp+4]; lock inc dword [eax*4+0x9000]; mov dword [0xfee000b0],0; pop eax; add esp,4; iret
   assertEquals(hexOf(rom.subarray(0x80, 0x9c)), "508b442404f0ff048500900000c705b000e0fe000000005883c404cf");
   assertEquals(rom[0x2000 + 16 * 0xff], 0xcf);
+  // Timer: jmp 0xa0; cmp dword [0x9400],0; je +10; dec dword [0x9400]; jne +2; out 0xf4,al; end of interrupt; iret
+  assertEquals(hexOf(rom.subarray(0x2000 + 16 * 0xfe, 0x2005 + 16 * 0xfe)), "e9bbd0ffff");
+  assertEquals(
+    hexOf(rom.subarray(0xa0, 0xbe)),
+    "833d0094000000" + "740a" + "ff0d00940000" + "7502" + "e6f4" + "c705b000e0fe00000000" + "cf",
+  );
 });
 
 Deno.test("a pseries CPU keeps the device tree's address, then looks, cedes and calls", () => {
@@ -34,15 +40,21 @@ Deno.test("a pseries CPU keeps the device tree's address, then looks, cedes and 
   // li r31,0x4000; std r3,8(r31); li r3,1; stw r3,4(r31); lis r5,0x40; mtctr r5
   assertEquals(words(0x100, 6), [0x3be04000, 0xf87f0008, 0x38600001, 0x907f0004, 0x3ca00040, 0x7ca903a6]);
   // lwz r4,0(r31); cmpwi r4,0; bne call; bdnz look
-  assertEquals(words(0x118, 4), [0x809f0000, 0x2c040000, 0x40820030, 0x4200fff4]);
+  assertEquals(words(0x118, 4), [0x809f0000, 0x2c040000, 0x4082005c, 0x4200fff4]);
   // lis r5,4; mtdec r5; li r3,H_CEDE; sc 1; li r0,0; mtmsrd r0,1
   assertEquals(words(0x128, 6), [0x3ca00004, 0x7cb603a6, 0x386000e0, 0x44000022, 0x38000000, 0x7c010164]);
+  // lwz r6,96(r31); cmpwi r6,0; beq +36; addi r6,r6,-1; stw r6,96(r31)
+  assertEquals(words(0x140, 5), [0x80df0060, 0x2c060000, 0x41820024, 0x38c6ffff, 0x90df0060]);
+  // cmpwi r6,0; bne +20; lis r3,0; ori r3,r3,0xf000; li r4,0x4080; sc 1
+  assertEquals(words(0x154, 6), [0x2c060000, 0x40820014, 0x3c600000, 0x6063f000, 0x38804080, 0x44000022]);
   // lwz r4,0(r31); cmpwi r4,0; bne call; b sleep
-  assertEquals(words(0x140, 4), [0x809f0000, 0x2c040000, 0x40820008, 0x4bffffdc]);
+  assertEquals(words(0x16c, 4), [0x809f0000, 0x2c040000, 0x40820008, 0x4bffffb0]);
   // ld r3,16(r31) … ld r12,88(r31); sc 1; std r3,16(r31)
-  assertEquals([...words(0x150, 1), ...words(0x174, 3)], [0xe87f0010, 0xe99f0058, 0x44000022, 0xf87f0010]);
+  assertEquals([...words(0x17c, 1), ...words(0x1a0, 3)], [0xe87f0010, 0xe99f0058, 0x44000022, 0xf87f0010]);
   // sync; li r0,0; stw r0,0(r31); b eager
-  assertEquals(words(0x1a4, 4), [0x7c0004ac, 0x38000000, 0x901f0000, 0x4bffff60]);
+  assertEquals(words(0x1d0, 4), [0x7c0004ac, 0x38000000, 0x901f0000, 0x4bffff34]);
+  // mfsrr1 r5; lis r6,0; ori r6,r6,0x8000; andc r5,r5,r6; mtsrr1 r5; rfid
+  assertEquals(words(0x500, 6), [0x7cbb02a6, 0x3cc00000, 0x60c68000, 0x7ca53078, 0x7cbb03a6, 0x4c000024]);
   // lis r5,0x7fff; mtdec r5; rfid
   assertEquals(words(0x900, 3), [0x3ca07fff, 0x7cb603a6, 0x4c000024]);
 });

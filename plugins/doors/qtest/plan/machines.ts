@@ -10,16 +10,16 @@ import { PSERIES_TYPE } from "../board/pseries.ts";
 
 /** How QEMU has a platform. */
 export interface MachineRecipe {
-  /** The machine type. */
-  readonly board: BoardType;
-  /** What makes it that platform. */
+  /** The machine types that have it; the first unless the manifest names a profile. */
+  readonly boards: readonly [BoardType, ...BoardType[]];
+  /** What makes a machine that platform. */
   readonly args: readonly string[];
 }
 
 /** See the module's text. Interrupt remapping stays off: our kernel sets none up. */
 export const MACHINES: Readonly<Record<string, MachineRecipe>> = {
-  direct: { board: PC_TYPE, args: [] },
-  swiotlb: { board: PC_TYPE, args: [] },
-  "amd-iommu": { board: Q35_TYPE, args: ["-device", "amd-iommu,intremap=off"] },
-  "pseries-tce": { board: PSERIES_TYPE, args: [] },
+  direct: { boards: [PC_TYPE, Q35_TYPE], args: [] },
+  swiotlb: { boards: [PC_TYPE, Q35_TYPE], args: [] },
+  "amd-iommu": { boards: [Q35_TYPE], args: ["-device", "amd-iommu,intremap=off"] },
+  "pseries-tce": { boards: [PSERIES_TYPE], args: [] },
 };

@@ -66,16 +66,27 @@ export function planMachine(machine: ResolvedMachine): QemuPlan {
   }
 }
 
-function findMachine({ file, platform: { plugin: { name } } }: ResolvedMachine) {
-  if (Object.hasOwn(MACHINES, name)) return MACHINES[name];
+/** The platform decides about the machine type, and a profile where several have it. */
+function findMachine(machine: ResolvedMachine): { board: BoardType; args: readonly string[] } {
+  const { file, bus, platform: { plugin: { name } } } = machine;
   const known = Object.keys(MACHINES);
-  throw new InputError({
-    file,
-    path: "platform",
-    found: `"${name}", which QEMU does not have`,
-    expected: `one of ${known.join(", ")}`,
-    nearest: nearest(name, known),
-  });
+  if (!known.includes(name)) {
+    const found = `"${name}", which QEMU does not have`;
+    throw new InputError({
+      file,
+      path: "platform",
+      found,
+      expected: `one of ${known.join(", ")}`,
+      nearest: nearest(name, known),
+    });
+  }
+  const { boards, args } = MACHINES[name];
+  if (bus?.plugin.kind !== "profile") return { board: boards[0], args };
+  const profile = bus.plugin.name;
+  const board = boards.find(({ profile: ours }) => ours === profile);
+  if (board !== undefined) return { board, args };
+  const expected = `one of ${boards.map(({ profile }) => profile).join(", ")}, where QEMU has platform ${name}`;
+  throw new InputError({ file, path: "profile", found: `"${profile}"`, expected });
 }
 
 function refuseParts({ file, memory, busTree, devices }: ResolvedMachine, board: BoardType): void {

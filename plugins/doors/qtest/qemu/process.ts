@@ -96,6 +96,11 @@ export class QemuProcess {
     return this.#words.text;
   }
 
+  /** Whether it has ended. */
+  get over(): boolean {
+    return this.#words.over;
+  }
+
   /** Kills it and leaves everything else to {@linkcode QemuProcess.stop}: what a crash looks like. */
   async kill(): Promise<void> {
     kill(this.#child);
