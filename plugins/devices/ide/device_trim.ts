@@ -5,13 +5,11 @@
  * @module
  */
 
+import { discard } from "@iova/block";
 import type { Disk } from "./device_disk.ts";
 import { SECTOR, TRIM_ENTRY } from "./layout.ts";
 
 const TWO32 = 0x1_0000_0000;
-/** Zeros are written in pieces of this many bytes. */
-const PIECE = 64 * 1024;
-const ZEROS = new Uint8Array(PIECE);
 
 /** Trims what `length` bytes of entries name, in order; false at the first that is not on the medium or cannot be written. */
 export function trim(disk: Disk, entries: Uint8Array, length: number): boolean {
@@ -20,14 +18,7 @@ export function trim(disk: Disk, entries: Uint8Array, length: number): boolean {
     const sector = view.getUint16(at + 4, true) * TWO32 + view.getUint32(at, true);
     const count = view.getUint16(at + 6, true);
     if (count === 0) continue;
-    if (!disk.has(sector, count) || !zero(disk, sector * SECTOR, count * SECTOR)) return false;
-  }
-  return true;
-}
-
-function zero({ options: { backend } }: Disk, position: number, length: number): boolean {
-  for (let done = 0; done < length; done += PIECE) {
-    if (!backend.write(position + done, ZEROS, 0, Math.min(PIECE, length - done))) return false;
+    if (!disk.has(sector, count) || !discard(disk.options.backend, sector * SECTOR, count * SECTOR)) return false;
   }
   return true;
 }

@@ -4,10 +4,10 @@
  * @module
  */
 
-import { type BlockBackend, openImage, RamBackend } from "@iova/block";
+import { type BlockBackend, mediumOptions, openMedium } from "@iova/block";
 import { type DeviceContext, formatSize, InputError, option, type OptionsOf, readOptions } from "@iova/core";
 import type { DriveOptions } from "./device.ts";
-import { CD_BLOCK, SECTOR } from "./layout.ts";
+import { CD_BLOCK } from "./layout.ts";
 
 /** The four places, by number: twice the channel, plus the device. */
 export const PLACES = ["primaryMaster", "primarySlave", "secondaryMaster", "secondarySlave"] as const;
@@ -17,9 +17,7 @@ export type Place = (typeof PLACES)[number];
 /** What a person says about a drive. */
 export const driveSchema = {
   kind: option.choice("A disk, or a CD-ROM drive.", ["disk", "cdrom"], { default: "disk" }),
-  image: option.path("The medium: a raw image. Either this or `ram`; a CD-ROM drive may have neither."),
-  ram: option.size("The medium: memory of this size, lost at the end.", { min: 512 }),
-  readOnly: option.boolean("Refuse writes. A CD-ROM always does.", { default: false }),
+  ...mediumOptions,
   serial: option.string("Serial number; QM00001 to QM00004 when it is not given.", { maxLength: 20 }),
   firmware: option.string("Firmware revision.", { default: "2.5+", maxLength: 8 }),
   model: option.string("Model; QEMU HARDDISK or QEMU DVD-ROM when it is not given.", { maxLength: 40 }),
@@ -37,39 +35,34 @@ export type GivenDrive = OptionsOf<typeof driveSchema>;
 export type DriveContext = Pick<DeviceContext, "where" | "resolvePath">;
 
 /** Reads a drive's object. @throws {InputError} when something is wrong with it. */
-export function readDrive({ where }: DriveContext, key: string, value: unknown): GivenDrive {
-  const at = { file: where.file, path: `${where.path}.with${key === "" ? "" : `.${key}`}` };
+export function readDrive(context: DriveContext, key: string, value: unknown): GivenDrive {
+  const at = { file: context.where.file, path: optionsPath(context, key) };
   const given = readOptions(driveSchema, value, at);
   const problem = (found: string, expected: string) => {
     throw new InputError({ ...at, found, expected });
   };
-  const media = [given.image, given.ram].filter((medium) => medium !== undefined).length;
-  if (media === 2) problem("both image and ram", "one of the two: the medium is a file, or memory");
-  if (media === 0 && given.kind === "disk") {
-    problem("neither image nor ram", "one of the two: a disk is a file, or memory");
-  }
   const translation = [given.cylinders, given.heads, given.sectors].filter((part) => part !== undefined).length;
   if (translation % 3 !== 0) problem(`${translation} of cylinders, heads, sectors`, "all three, or none");
-  const block = given.kind === "disk" ? SECTOR : CD_BLOCK;
-  if (given.ram !== undefined && given.ram % block !== 0) {
+  if (given.kind === "cdrom" && given.ram !== undefined && given.ram % CD_BLOCK !== 0) {
     throw new InputError({
       file: at.file,
       path: `${at.path}.ram`,
       found: formatSize(given.ram),
-      expected: `a multiple of ${block} bytes`,
+      expected: `a multiple of ${CD_BLOCK} bytes`,
     });
   }
   return given;
 }
 
-/** Opens a drive's medium. @throws {InputError} when it cannot be had. */
-export function openDrive({ where, resolvePath }: DriveContext, key: string, given: GivenDrive): BlockBackend | null {
+/** Opens a drive's medium; null for a CD-ROM without a disc. @throws {InputError} when it cannot be had. */
+export function openDrive(context: DriveContext, key: string, given: GivenDrive): BlockBackend | null {
   const { kind, image, ram } = given;
-  const readOnly = given.readOnly || kind === "cdrom";
-  if (ram !== undefined) return new RamBackend(ram, { readOnly });
-  if (image === undefined) return null;
-  const optionPath = `${where.path}.with${key === "" ? "" : `.${key}`}.image`;
-  return openImage({ path: resolvePath(image), readOnly, file: where.file, optionPath });
+  if (kind === "cdrom" && image === undefined && ram === undefined) return null;
+  return openMedium(context, { ...given, readOnly: given.readOnly || kind === "cdrom" }, optionsPath(context, key));
+}
+
+function optionsPath({ where }: DriveContext, key: string): string {
+  return `${where.path}.with${key === "" ? "" : `.${key}`}`;
 }
 
 /** The drive at place `place` over `backend`. */

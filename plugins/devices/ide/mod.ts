@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { BlockBackend } from "@iova/block";
+import { type BlockBackend, mediumOptions } from "@iova/block";
 import {
   API_VERSION,
   defineDevice,
@@ -28,10 +28,8 @@ const options = {
   primarySlave: option.object("The drive at 1F0h, device 1."),
   secondaryMaster: option.object("The drive at 170h, device 0."),
   secondarySlave: option.object("The drive at 170h, device 1."),
-  image: option.path("Short for the image of a disk as primary master."),
-  ram: option.size("Short for the memory of a disk as primary master.", { min: 512 }),
-  readOnly: option.boolean("Of the disk that `image` or `ram` names.", { default: false }),
-  serial: option.string("Of the disk that `image` or `ram` names.", { maxLength: 20 }),
+  ...mediumOptions,
+  serial: option.string("Serial number of the disk that `image` or `ram` names.", { maxLength: 20 }),
   personality: option.choice("Whose behaviour, where QEMU's differs from data sheets.", ["spec", "qemu"], {
     default: "spec",
   }),
@@ -76,7 +74,7 @@ function isReadOnly(given: Given, place: Place): boolean {
 
 /** The drives of a manifest, by place; null where nothing is. @throws {InputError} when one is badly described. */
 function readDrives(context: DeviceContext, given: Given): { key: string; drive: GivenDrive }[] {
-  const { image, ram, readOnly, serial } = given;
+  const { image, ram, overlay, snapshot, readOnly, serial } = given;
   const isShort = image !== undefined || ram !== undefined;
   if (isShort && given.primaryMaster !== undefined) {
     throw new InputError({
@@ -89,7 +87,7 @@ function readDrives(context: DeviceContext, given: Given): { key: string; drive:
   return PLACES.flatMap((place) => {
     if (given[place] !== undefined) return [{ key: place, drive: readDrive(context, place, given[place]) }];
     if (place !== "primaryMaster" || !isShort) return [];
-    return [{ key: "", drive: readDrive(context, "", { image, ram, readOnly, serial }) }];
+    return [{ key: "", drive: readDrive(context, "", { image, ram, overlay, snapshot, readOnly, serial }) }];
   });
 }
 

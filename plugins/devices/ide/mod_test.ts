@@ -140,6 +140,18 @@ Deno.test("what is written and flushed is in the image afterwards", async () => 
   }
 });
 
+Deno.test("a drive with a snapshot takes writes, and its image stays as it was", async () => {
+  const before = Deno.readFileSync(IMAGE);
+  const machine = await loadMachine(manifest({ secondarySlave: { image: IMAGE.pathname, snapshot: true } }));
+  const driver = machine.driver<BlockDriver>("disk0");
+  const buffer = machine.guest.heap.require(512, "a buffer", 512);
+  machine.guest.memory.bytes(buffer, 512).fill(0x77);
+  assertEquals([driver.readOnly, await machine.settle(driver.write(3, buffer, 512))], [false, BlockStatus.OK]);
+  assertEquals((await read(machine, 3))[1], new Uint8Array(512).fill(0x77));
+  machine.stop();
+  assertEquals(Deno.readFileSync(IMAGE), before);
+});
+
 Deno.test("a surprise removal fails what is in flight, and what comes later", async () => {
   const machine = await loadMachine(manifest({ ram: "1MiB", burstTime: "1ms" }));
   const buffer = machine.guest.heap.require(512, "a buffer", 512);
@@ -163,6 +175,10 @@ Deno.test("bad options name the file, the path, what was found and what was expe
     [{ primaryMaster: { ram: 512, modle: "x" } }, 'primaryMaster.modle: found unknown option "modle"'],
     [{ primaryMaster: { ram: 512, heads: 4 } }, "found 1 of cylinders, heads, sectors, expected all three, or none"],
     [{ primaryMaster: { image: "/nowhere/at.all" } }, 'with.primaryMaster.image: found "/nowhere/at.all", which does'],
+    [
+      { primarySlave: { ram: 512, overlay: "x" } },
+      "devices[0].with.primarySlave.overlay: found an overlay over memory",
+    ],
     [{ ram: "1MiB", faultPolicy: "ignore" }, 'devices[0].with.faultPolicy: found "ignore", expected one of "abort"'],
   ];
   for (const [options, message] of cases) {

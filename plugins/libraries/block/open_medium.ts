@@ -50,17 +50,21 @@ export const mediumOptions: MediumOptionSchema = {
 export type MediumContext = Pick<DeviceContext, "where" | "resolvePath">;
 
 /**
- * Opens the medium that `given` means.
+ * Opens the medium that `given` means. `options`: the JSON path of the object that the options stand in, for messages.
  *
  * @throws {InputError} when the options contradict each other, or a file cannot be used as asked; see {@linkcode openImage}.
  */
-export function openMedium(context: MediumContext, given: MediumOptions): BlockBackend {
+export function openMedium(
+  context: MediumContext,
+  given: MediumOptions,
+  options: string = `${context.where.path}.with`,
+): BlockBackend {
   const { where, resolvePath } = context;
-  checkOptions(context, given);
+  checkOptions(context, given, options);
   const { image, ram, overlay, snapshot, readOnly } = given;
-  if (image === undefined) return openRam(context, ram!, readOnly);
+  if (image === undefined) return openRam(context, ram!, readOnly, options);
   const copyOnWrite = overlay !== undefined || snapshot;
-  const optionPath = `${where.path}.with.image`;
+  const optionPath = `${options}.image`;
   const base = openImage({
     path: resolvePath(image),
     readOnly: readOnly || copyOnWrite,
@@ -69,7 +73,7 @@ export function openMedium(context: MediumContext, given: MediumOptions): BlockB
   });
   if (!copyOnWrite || readOnly && overlay === undefined) return base;
   try {
-    const store = overlay === undefined ? new RamClusters(base.size) : openOverlay(context, overlay, base);
+    const store = overlay === undefined ? new RamClusters(base.size) : openOverlay(context, overlay, base, options);
     return new OverlayBackend(base, store);
   } catch (error) {
     base.close();
@@ -77,9 +81,13 @@ export function openMedium(context: MediumContext, given: MediumOptions): BlockB
   }
 }
 
-function checkOptions({ where }: MediumContext, { image, ram, overlay, snapshot, readOnly }: MediumOptions): void {
+function checkOptions(
+  { where }: MediumContext,
+  { image, ram, overlay, snapshot, readOnly }: MediumOptions,
+  options: string,
+): void {
   const wrong = (path: string, found: string, expected: string) =>
-    new InputError({ file: where.file, path: `${where.path}.with${path}`, found, expected });
+    new InputError({ file: where.file, path: `${options}${path}`, found, expected });
   if ((image === undefined) === (ram === undefined)) {
     const found = image === undefined ? "neither image nor ram" : "both image and ram";
     throw wrong("", found, "one of the two: the disk is a file, or memory");
@@ -96,12 +104,12 @@ function checkOptions({ where }: MediumContext, { image, ram, overlay, snapshot,
   if (readOnly) throw wrong(".overlay", "an overlay of a disk that refuses writes", "readOnly false");
 }
 
-function openRam({ where }: MediumContext, size: number, readOnly: boolean): BlockBackend {
+function openRam({ where }: MediumContext, size: number, readOnly: boolean, options: string): BlockBackend {
   try {
     return new RamBackend(size, { readOnly });
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    const path = `${where.path}.with.ram`;
+    const path = `${options}.ram`;
     throw new InputError({
       file: where.file,
       path,
@@ -111,10 +119,15 @@ function openRam({ where }: MediumContext, size: number, readOnly: boolean): Blo
   }
 }
 
-function openOverlay({ where, resolvePath }: MediumContext, name: string, base: BlockBackend): FileClusters {
+function openOverlay(
+  { where, resolvePath }: MediumContext,
+  name: string,
+  base: BlockBackend,
+  options: string,
+): FileClusters {
   const path = resolvePath(name);
   const wrong = (found: string, expected: string) =>
-    new InputError({ file: where.file, path: `${where.path}.with.overlay`, found: `"${path}", ${found}`, expected });
+    new InputError({ file: where.file, path: `${options}.overlay`, found: `"${path}", ${found}`, expected });
   const file = openFile(path, wrong);
   try {
     if (!lockFile(file, true)) throw wrong("which is locked", "an overlay that no other machine has open");
