@@ -74,6 +74,17 @@ export const DECISIONS: readonly Decision[] = [
   }),
   { name: "legacy, translated", rows: "U1 U2", interface: "legacy PCI", bypass: { device: false } },
   { name: "legacy, translated", rows: "U13", interface: "mmio v1", bypass: { device: false } },
+  // A driver that knows nothing but physical addresses: what started it all.
+  ...(["modern PCI", "legacy PCI", "mmio v1"] as const).map((each): Decision => {
+    return {
+      name: "no bit 33, translated, driver sends physical",
+      rows: "",
+      interface: each,
+      offered: false,
+      asks: "physical",
+      bypass: { device: false },
+    };
+  }),
   { name: "bit 33 accepted, driver ignores it", rows: "", interface: "modern PCI", asks: "physical" },
   // The guess: the platform's operations, whatever the device says.
   {
