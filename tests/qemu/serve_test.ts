@@ -17,20 +17,39 @@ class Disk {
   readonly folder = Deno.makeTempDirSync({ prefix: "iova-qemu-" });
   readonly image = `${this.folder}/disk.img`;
   readonly socket = `${this.folder}/disk.sock`;
-  readonly served;
-  readonly server: Server;
+  served;
+  server: Server;
   readonly logged: string[] = [];
   readonly guests: Guest[] = [];
   readonly #before = [descriptorCount(), liveMappings()];
   #serving = Promise.resolve();
+  #stopped = false;
 
-  constructor(given: Record<string, unknown> = {}, size = 64 << 20) {
+  constructor(readonly given: Record<string, unknown> = {}, size = 64 << 20) {
     Deno.writeFileSync(this.image, new Uint8Array(0));
     Deno.truncateSync(this.image, size);
-    this.served = serveDevice(blk, { image: this.image, ...given });
-    this.server = new Server(this.served, { log: (text) => this.logged.push(text) });
-    assertEquals(this.server.listen(this.socket), 0);
+    [this.served, this.server] = this.#start();
     this.#serving = this.#serve();
+  }
+
+  /** Dies without finishing or telling anything, as if it were killed, and is started again. */
+  async dieAndReturn(): Promise<void> {
+    this.#stopped = true;
+    await this.#serving;
+    for (const ring of this.server.session?.rings.all ?? []) ring.active = false;
+    this.server.close();
+    this.served.stop();
+    await new Promise((done) => setTimeout(done, 300));
+    [this.served, this.server] = this.#start();
+    this.#stopped = false;
+    this.#serving = this.#serve();
+  }
+
+  #start(): [ReturnType<typeof serveDevice>, Server] {
+    const served = serveDevice(blk, { image: this.image, ...this.given });
+    const server = new Server(served, { log: (text) => this.logged.push(text) });
+    assertEquals(server.listen(this.socket), 0);
+    return [served, server];
   }
 
   get counters(): Record<string, number> {
@@ -42,9 +61,9 @@ class Disk {
     const guest = new Guest({
       ...options,
       devices: [
-        ...["-chardev", `socket,id=c0,path=${this.socket}`],
+        ...["-chardev", `socket,id=c0,path=${this.socket},reconnect=1`],
         ...before,
-        ...["-device", `vhost-user-blk-pci,chardev=c0,disable-legacy=on,num-queues=1${device}`],
+        ...["-device", `vhost-user-blk-pci,chardev=c0,disable-legacy=on,num-queues=${this.given.queues ?? 1}${device}`],
       ],
     });
     this.guests.push(guest);
@@ -52,7 +71,7 @@ class Disk {
   }
 
   async close(): Promise<void> {
-    this.server.stopped = true;
+    this.#stopped = true;
     await this.#serving;
     this.server.close();
     this.served.stop();
@@ -64,7 +83,7 @@ class Disk {
   }
 
   async #serve(): Promise<void> {
-    while (!this.server.stopped) await this.server.turnElsewhere(50);
+    while (!this.#stopped) await this.server.turnElsewhere(50);
   }
 }
 
@@ -124,6 +143,38 @@ test("a guest with 6 GiB has memory on both sides of the hole", () =>
     ]);
     await content(guest);
   }));
+
+const FIO = "fio --name=v --filename=/dev/vda --rw=randwrite --bs=4k --size=24M --iodepth=16 --numjobs=2 " +
+  "--offset_increment=24M --ioengine=libaio --direct=1 --verify=crc32c --verify_fatal=1";
+
+for (const packed of [false, true]) {
+  const kind = packed ? "packed" : "split";
+  test(`a guest under load loses nothing when the back-end dies twice (two queues, ${kind} rings)`, () =>
+    withDisk({ queues: 2, packed }, async (disk) => {
+      const guest = disk.boot(
+        {
+          script: `echo "iova: load"; ${FIO} >/tmp/log 2>&1; code=$?; tail -n 3 /tmp/log; exit $code`,
+          processors: 2,
+          fio: true,
+        },
+        packed ? ",packed=on" : "",
+      );
+      assert(await guest.printed("iova: load"), guest.output);
+      for (let deaths = 0; deaths < 2; deaths++) {
+        const before = disk.counters.requests;
+        for (let i = 0; i < 600 && disk.counters.requests < before + 200; i++) await pause(20);
+        assert(disk.counters.requests > before, "the guest asks for nothing");
+        await disk.dieAndReturn();
+      }
+      await content(guest);
+      assertEquals(disk.server.connections, 1);
+      assert(disk.counters.requests > 200, JSON.stringify(disk.counters));
+    }));
+}
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((done) => setTimeout(done, milliseconds));
+}
 
 /** A guest behind QEMU's VT-d, whose script stops twice so that the counters between can be read. */
 async function behindVtd(disk: Disk, kernel: string, script: string) {
