@@ -55,6 +55,8 @@ export class FrontEndTransport implements DriverTransport {
   #features = new FeatureSet();
   #rings = new Map<number, FrontEndRing>();
   #used: readonly (() => void)[] = [];
+  #changed: () => void = () => {};
+  #changesSeen = 0;
 
   /** Over a connection on which nothing was said yet. */
   constructor(front: FrontEnd, memory: FrontEndMemory, options: FrontEndTransportOptions) {
@@ -129,17 +131,24 @@ export class FrontEndTransport implements DriverTransport {
     };
   }
 
-  connect(used: readonly (() => void)[]): void {
+  connect(used: readonly (() => void)[], changed: () => void): void {
     this.#used = used;
+    this.#changed = changed;
   }
 
   disconnect(): void {
     this.#used = [];
+    this.#changed = () => {};
   }
 
   /** Takes the interrupts that have come; whether there was one. */
   interrupt(): boolean {
     let any = false;
+    if (this.#front.changes !== this.#changesSeen) {
+      this.#changesSeen = this.#front.changes;
+      this.#changed();
+      any = true;
+    }
     for (const { index, call } of this.#rings.values()) {
       if (takeEvent(call) <= 0) continue;
       any = true;

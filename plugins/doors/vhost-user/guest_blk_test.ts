@@ -144,3 +144,16 @@ test("memory above 4 GiB is reached, and a request may span pages of both region
     heap.free(low);
     heap.free(high);
   }));
+
+test("a disk that grows tells its guest, which finds the new size and uses it", async () => {
+  const image = `${Deno.makeTempDirSync({ prefix: "iova-resize-" })}/disk.img`;
+  Deno.writeFileSync(image, new Uint8Array(1 << 20));
+  await withGuest({ with: { image } }, async (guest, driver) => {
+    assertEquals(driver.capacity, 2048);
+    Deno.truncateSync(image, 2 << 20);
+    assert(guest.served.refresh());
+    guest.until(() => driver.capacity !== 2048);
+    assertEquals([guest.front.changes, driver.capacity], [1, 4096]);
+    await roundTrip(guest, driver, 4000, 4096);
+  });
+});

@@ -31,7 +31,7 @@ export interface ServeJob {
 }
 
 /** Words that this thread sets and the worker looks at after each turn. */
-export const Control = { STOP: 0, STATISTICS: 1 } as const;
+export const Control = { STOP: 0, STATISTICS: 1, REFRESH: 2 } as const;
 
 /** What the worker says. */
 export type ServeNews =
@@ -44,7 +44,7 @@ export type ServeNews =
   | { readonly type: "failure"; readonly message: string }
   | { readonly type: "ended" };
 
-const WORDS = 2;
+const WORDS = 3;
 /** Both ask for statistics: for the first one Deno itself has a use as well. */
 const STATISTICS_SIGNALS = ["SIGUSR1", "SIGUSR2"] as const;
 const STOP_SIGNALS = ["SIGINT", "SIGTERM"] as const;
@@ -101,6 +101,7 @@ class Station {
   #wakeup = -1;
   readonly #stop = () => this.#request(Control.STOP);
   readonly #statistics = () => this.#request(Control.STATISTICS);
+  readonly #refresh = () => this.#request(Control.REFRESH);
 
   // SIGUSR1 makes Deno open its debugger, beside calling listeners. This program listens on no network: while it holds the
   // port, nobody can.
@@ -109,6 +110,7 @@ class Station {
   constructor(readonly context: DoorContext, readonly control: Int32Array) {
     for (const signal of STOP_SIGNALS) Deno.addSignalListener(signal, this.#stop);
     for (const signal of STATISTICS_SIGNALS) Deno.addSignalListener(signal, this.#statistics);
+    Deno.addSignalListener("SIGHUP", this.#refresh);
   }
 
   /** True when the worker has ended. */
@@ -139,6 +141,7 @@ class Station {
   close(): void {
     for (const signal of STOP_SIGNALS) Deno.removeSignalListener(signal, this.#stop);
     for (const signal of STATISTICS_SIGNALS) Deno.removeSignalListener(signal, this.#statistics);
+    Deno.removeSignalListener("SIGHUP", this.#refresh);
     if (this.#debugger >= 0) close(this.#debugger);
   }
 

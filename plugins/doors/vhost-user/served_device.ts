@@ -54,6 +54,11 @@ export interface DeviceListener {
   broken(reason: string): void;
 }
 
+/** A device half that can change its medium's size while it runs. */
+interface Resizable extends Device {
+  resize?(size: number): boolean;
+}
+
 /** The largest ring of any driver. How large its rings are is between driver and front-end. */
 const LARGEST_RING = 1024;
 /** The requester id of the one function on this bus. */
@@ -83,6 +88,7 @@ export class ServedDevice implements DeviceTransport {
   readonly type: number;
   /** Hears of interrupts. */
   listener: DeviceListener = NOBODY;
+  readonly #source: ServedSource;
   /** Warnings of the device, by id. */
   readonly warnings: Map<string, number> = new Map();
 
@@ -93,6 +99,7 @@ export class ServedDevice implements DeviceTransport {
    * @throws {TypeError} when it is no virtio device.
    */
   constructor(source: ServedSource) {
+    this.#source = source;
     this.loop = source.loop ?? new Loop();
     const { loop: { scheduler }, events, space } = this;
     const policy = { policy: "revoke", deadline: DEADLINE, checked: source.checked ?? false } as const;
@@ -140,6 +147,19 @@ export class ServedDevice implements DeviceTransport {
 
   /** See {@linkcode DeviceTransport.reset}. */
   reset(): void {}
+
+  /** Looks at the size of the device's image again, and tells the guest when it has changed. False when that cannot be. */
+  refresh(): boolean {
+    const { image } = this.#source.device.use.options;
+    const plugin: Resizable = this.plugin;
+    if (typeof image !== "string" || plugin.resize === undefined) return false;
+    try {
+      const { size } = Deno.statSync(resolvePath(image, this.#source.base));
+      return plugin.resize(size);
+    } catch {
+      return false;
+    }
+  }
 
   /** Flushes and closes what the device holds. */
   stop(): void {

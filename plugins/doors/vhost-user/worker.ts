@@ -34,6 +34,7 @@ async function run(job: ServeJob): Promise<void> {
       loop.turn(-1);
       for (const server of servers) server.spin();
       if (Atomics.exchange(control, Control.STATISTICS, 0) !== 0) tell(servers, job.devices);
+      if (Atomics.exchange(control, Control.REFRESH, 0) !== 0) refresh(servers, job.devices);
     }
   } finally {
     for (const server of servers) {
@@ -42,6 +43,12 @@ async function run(job: ServeJob): Promise<void> {
     }
   }
   scope.postMessage({ type: "ended" });
+}
+
+function refresh(servers: readonly Server[], names: readonly string[]): void {
+  servers.forEach(({ served }, i) => {
+    if (!served.refresh()) log(`${names[i]}: its size cannot be changed`);
+  });
 }
 
 function listen(server: Server, socket: string): void {
