@@ -217,6 +217,7 @@ export class BlockModel implements VirtioModel {
     table[RequestType.OUT] = (chain, queue) => this.#transferData(chain, queue, true, chain.readBytes - HEADER);
     table[RequestType.FLUSH] = table[RequestType.FLUSH_OUT] = (chain, queue) => this.#flush(chain, queue);
     table[RequestType.GET_ID] = (chain) => this.#getId(chain);
+    if (this.#manners.looksAtScsi) table[RequestType.SCSI_CMD] = table[RequestType.SCSI_CMD_OUT] = scsi;
     const range = (feature: number, action: RangeAction): Handler => (chain) => this.#ranges(chain, feature, action);
     table[RequestType.DISCARD] = range(BlockFeature.DISCARD, DISCARD_ACTION);
     table[RequestType.WRITE_ZEROES] = range(BlockFeature.WRITE_ZEROES, ZEROES_ACTION);
@@ -409,6 +410,11 @@ const LATER = -2;
 /** The request is malformed. */
 const BROKEN = -3;
 const ENDS: readonly Outcome[] = [Outcome.DONE, Outcome.PENDING, Outcome.LATER, Outcome.BROKEN];
+
+/** No command is known, but whether it could be one is looked at first (QEMU virtio_blk_handle_scsi_req). */
+function scsi({ readable, count }: Chain): number {
+  return readable < 2 || count - readable < 3 ? RequestStatus.IOERR : RequestStatus.UNSUPP;
+}
 
 function isFlush(type: number): boolean {
   return (type & ~BARRIER_BIT & ~1) >>> 0 === RequestType.FLUSH;

@@ -20,6 +20,8 @@ export interface BlockManners {
   readonly padsSerial: boolean;
   /** The barrier bit of a request type means nothing. False: no such type. */
   readonly ignoresBarrier: boolean;
+  /** A SCSI command of fewer buffers than two to read and three to write fails. False: it is unsupported like any other. */
+  readonly looksAtScsi: boolean;
   /** Requests that a driver has not negotiated are done all the same, if they were offered. */
   readonly servesUnnegotiated: boolean;
   /** Bytes of the configuration; 0: as many as the features offered need. */
@@ -36,6 +38,7 @@ export const BLOCK_MANNERS: Readonly<Record<"spec" | "qemu", BlockManners>> = {
     breaksOnShortSegment: false,
     padsSerial: true,
     ignoresBarrier: false,
+    looksAtScsi: false,
     servesUnnegotiated: false,
     configSize: 0,
     legacyFeatures: [],
@@ -46,6 +49,7 @@ export const BLOCK_MANNERS: Readonly<Record<"spec" | "qemu", BlockManners>> = {
     breaksOnShortSegment: true,
     padsSerial: false,
     ignoresBarrier: true,
+    looksAtScsi: true,
     servesUnnegotiated: true,
     configSize: 57,
     legacyFeatures: [7],

@@ -204,7 +204,8 @@ class Oracle {
       case 14:
         return this.range(one, "SECURE_ERASE", 16, 0, failing, settled);
     }
-    return ["unknown type", 2, 0];
+    const scsi = qemu && (type === 2 || type === 3);
+    return scsi && (one.out.length < 2 || one.in.length < 3) ? ["SCSI", 1, 0] : ["unknown type", 2, 0];
   }
 
   range(

@@ -18,6 +18,10 @@ export const STATUS_SIZE = 1;
 export const RequestType = {
   IN: 0,
   OUT: 1,
+  /** Legacy: a SCSI command. */
+  SCSI_CMD: 2,
+  /** Legacy: the same. */
+  SCSI_CMD_OUT: 3,
   FLUSH: 4,
   /** Legacy: another word for FLUSH. */
   FLUSH_OUT: 5,

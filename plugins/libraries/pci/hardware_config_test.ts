@@ -75,7 +75,7 @@ Deno.test("read-only bits stay, writable ones take the value, error bits clear o
   assertEquals(read(0xcfc, 4), 0x0000012a);
 });
 
-Deno.test("capabilities are linked in order, with the bits that the guest may write and hooks that see them", () => {
+Deno.test("capabilities follow each other, MSI-X last, and the newest is first in the list; with the bits that the guest may write and hooks that see them", () => {
   const seen: string[] = [];
   const { card } = world({
     msix: { vectors: 2, bar: 1 },
@@ -94,12 +94,12 @@ Deno.test("capabilities are linked in order, with the bits that the guest may wr
     ],
   });
   const bytes = (at: number, count: number) => Array.from({ length: count }, (_, i) => card.config.read(at + i, 1));
-  assertEquals([card.config.read(0x06, 2), card.config.read(0x34, 1)], [0x0010, 0x40]);
-  assertEquals(bytes(0x40, 4), [0x11, 0x4c, 0x01, 0x00]);
-  assertEquals(bytes(0x4c, 5), [0x09, 0x54, 16, 1, 4]);
-  assertEquals(card.config.read(0x54, 4), 0xbbab0009);
-  card.config.write(0x5a, 2, 0xffff);
-  assertEquals(card.config.read(0x5a, 2), 0x0fff);
+  assertEquals([card.config.read(0x06, 2), card.config.read(0x34, 1)], [0x0010, 0x50]);
+  assertEquals(bytes(0x50, 4), [0x11, 0x48, 0x01, 0x00]);
+  assertEquals(bytes(0x40, 5), [0x09, 0x00, 16, 1, 4]);
+  assertEquals(card.config.read(0x48, 4), 0xbbab4009);
+  card.config.write(0x4e, 2, 0xffff);
+  assertEquals(card.config.read(0x4e, 2), 0x0fff);
   assertEquals(seen, ["read -2 4", "write 4 2 255 15", "read 4 2"]);
 });
 

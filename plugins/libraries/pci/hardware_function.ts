@@ -143,20 +143,21 @@ export class PciFunction implements PciNode {
   }
 
   #capabilities(list: readonly PciCapabilitySpec[], msix: Required<PciMsixSpec> | undefined): void {
-    let link: number = Header0.at.capabilities;
+    const head = Header0.at.capabilities;
     let at = CAPABILITIES_START;
     const add = (capability: PciCapabilitySpec) => {
       if (at + CapabilityHeader.size + capability.body.length > CONFIG_SIZE) {
         throw new RangeError(`${this.name}: capabilities do not fit ${CONFIG_SIZE} bytes`);
       }
-      this.config.bytes[link] = at;
       this.#capability(at, capability);
-      link = at + CapabilityHeader.at.next;
+      // The newest is first in the list, as in QEMU.
+      this.config.bytes[at + CapabilityHeader.at.next] = this.config.bytes[head];
+      this.config.bytes[head] = at;
       at += Math.ceil((CapabilityHeader.size + capability.body.length) / 4) * 4;
     };
-    if (msix !== undefined) add(this.#msixCapability(msix, at));
     for (const capability of list) add(capability);
-    if (link !== Header0.at.capabilities) this.config.bytes[Header0.at.status] |= Status.mask.capabilities;
+    if (msix !== undefined) add(this.#msixCapability(msix, at));
+    if (this.config.bytes[head] !== 0) this.config.bytes[Header0.at.status] |= Status.mask.capabilities;
   }
 
   #capability(at: number, { id, body, writable, ...hooks }: PciCapabilitySpec): void {

@@ -22,7 +22,7 @@ export interface PciBarSpec {
   block: RegisterBlock;
 }
 
-/** A capability. It gets its place by the function, in the order of the list, after MSI-X. */
+/** A capability. It gets its place by the function, in the order of the list, before MSI-X. */
 export interface PciCapabilitySpec {
   /** Capability id (`CapabilityId`). */
   id: number;

@@ -20,6 +20,11 @@ export interface Manners {
   readonly beyondConfig: "zeros" | "ones";
   /** A driver that accepts what was not offered, or no VERSION_1: FEATURES_OK is refused, or the bits are masked. */
   readonly masksFeatures: boolean;
+  /**
+   * Registers keep what was written: status bits that a driver has no say in, features that were not offered; a queue
+   * that there is not has a number and can be enabled; one beyond 1023 cannot be selected.
+   */
+  readonly registersAsWritten: boolean;
   /** Kicks are served as soon as a queue is enabled, before DRIVER_OK. */
   readonly servesEarly: boolean;
   /** Writing 0 as a legacy queue's address resets the whole device, not the queue alone. */
@@ -42,6 +47,7 @@ export const MANNERS: Readonly<Record<Personality, Manners>> = {
     decoding: "bytes",
     beyondConfig: "zeros",
     masksFeatures: false,
+    registersAsWritten: false,
     servesEarly: false,
     zeroAddressResets: false,
     givesBusMaster: false,
@@ -62,6 +68,7 @@ export const MANNERS: Readonly<Record<Personality, Manners>> = {
     decoding: "start",
     beyondConfig: "ones",
     masksFeatures: true,
+    registersAsWritten: true,
     servesEarly: true,
     zeroAddressResets: true,
     givesBusMaster: true,

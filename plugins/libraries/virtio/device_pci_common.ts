@@ -13,6 +13,9 @@ import { CommonCfg, type CommonCfgRegister, NO_VECTOR } from "./layout_pci.ts";
 /** Marks the names that queues have in kicks with NOTIF_CONFIG_DATA: a driver that uses the index instead is noticed. */
 export const NOTIF_CONFIG_MARK = 0x8000;
 
+/** Queues that QEMU has room for. */
+const MOST_QUEUES = 1024;
+
 /** The common configuration of one device. */
 export class CommonRegisters extends RegisterTable {
   readonly #device: VirtioDevice;
@@ -20,6 +23,9 @@ export class CommonRegisters extends RegisterTable {
   #deviceSelect = 0;
   #driverSelect = 0;
   #queueSelect = 0;
+  /** Feature words as they were written, and queues that are enabled though they are not there. */
+  readonly #written = new Uint32Array(2);
+  readonly #phantoms = new Set<number>();
 
   /** The registers of `device`, which interrupts through `interrupts`. */
   constructor(device: VirtioDevice, interrupts: PciInterrupts) {
@@ -33,6 +39,8 @@ export class CommonRegisters extends RegisterTable {
   /** Back to power-on. */
   reset(): void {
     this.#deviceSelect = this.#driverSelect = this.#queueSelect = 0;
+    this.#written.fill(0);
+    this.#phantoms.clear();
   }
 
   #deviceRegisters() {
@@ -43,8 +51,8 @@ export class CommonRegisters extends RegisterTable {
       device_feature: { get: () => device.offered.word(this.#deviceSelect) },
       driver_feature_select: { get: () => this.#driverSelect, set: (value: number) => this.#driverSelect = value },
       driver_feature: {
-        get: () => device.accepted.word(this.#driverSelect),
-        set: (value: number) => device.acceptWord(this.#driverSelect, value),
+        get: () => this.#asWritten ? this.#written[this.#driverSelect] ?? 0 : device.accepted.word(this.#driverSelect),
+        set: (value: number) => this.#accept(value),
       },
       config_msix_vector: {
         get: () => interrupts.configVector,
@@ -53,7 +61,7 @@ export class CommonRegisters extends RegisterTable {
       num_queues: { get: () => device.queues.length },
       device_status: { get: () => device.status, set: (value: number) => device.writeStatus(value) },
       config_generation: { get: () => device.generation },
-      queue_select: { get: () => this.#queueSelect, set: (value: number) => this.#queueSelect = value },
+      queue_select: { get: () => this.#queueSelect, set: (value: number) => this.#select(value) },
     };
   }
 
@@ -70,10 +78,10 @@ export class CommonRegisters extends RegisterTable {
         set: (value: number) => this.#withQueue(({ index }) => queueVectors[index] = this.#interrupts.vector(value)),
       },
       queue_enable: {
-        get: () => this.#queue?.enabled ? 1 : 0,
-        set: (value: number) => this.#withQueue((queue) => value === 1 && device.enable(queue)),
+        get: () => this.#queue?.enabled || this.#phantoms.has(this.#queueSelect) ? 1 : 0,
+        set: (value: number) => value === 1 && this.#enable(),
       },
-      queue_notify_off: { get: () => this.#queue?.index ?? 0 },
+      queue_notify_off: { get: () => this.#queue?.index ?? (this.#asWritten ? this.#queueSelect : 0) },
       queue_desc_lo: this.#half("descLo"),
       queue_desc_hi: this.#half("descHi"),
       queue_driver_lo: this.#half("driverLo"),
@@ -87,6 +95,24 @@ export class CommonRegisters extends RegisterTable {
         set: (value: number) => this.#withQueue((queue) => value === 1 && device.resetQueue(queue)),
       },
     };
+  }
+
+  get #asWritten(): boolean {
+    return this.#device.manners.registersAsWritten;
+  }
+
+  #accept(value: number): void {
+    if (this.#driverSelect < this.#written.length) this.#written[this.#driverSelect] = value;
+    this.#device.acceptWord(this.#driverSelect, value);
+  }
+
+  #select(value: number): void {
+    if (!this.#asWritten || value < MOST_QUEUES) this.#queueSelect = value;
+  }
+
+  #enable(): void {
+    if (this.#queue !== undefined) this.#device.enable(this.#queue);
+    else if (this.#asWritten) this.#phantoms.add(this.#queueSelect);
   }
 
   get #queue(): VirtioQueue | undefined {

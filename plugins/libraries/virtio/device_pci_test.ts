@@ -67,16 +67,18 @@ Deno.test("the function has the ids of a modern device and QEMU's regions behind
   const { pci8 } = world();
   const ids = [pci8.vendor, pci8.device, pci8.configRead(8, 1), pci8.configRead(0x2c, 4)];
   assertEquals(ids, [0x1af4, 0x1044, 1, 0x1100_1af4]);
+  const places = [0x34, 0x99, 0x85, 0x71, 0x61, 0x51, 0x41].map((at) => pci8.configRead(at, 1));
+  assertEquals(places, [0x98, 0x84, 0x70, 0x60, 0x50, 0x40, 0], "MSI-X, then the newest first");
   const caps: string[] = [];
   for (let at = pci8.findCapability(9); at !== 0; at = pci8.findCapability(9, at)) {
     caps.push(toHex(pci8.configBytes(at + 2, 14)));
   }
   assertEquals(caps, [
-    "10" + "01" + "04" + "000000" + "00000000" + "00100000",
-    "10" + "03" + "04" + "000000" + "00100000" + "00100000",
-    "10" + "04" + "04" + "000000" + "00200000" + "00100000",
-    "14" + "02" + "04" + "000000" + "00300000" + "00100000",
     "14" + "05" + "00" + "000000" + "00000000" + "00000000",
+    "14" + "02" + "04" + "000000" + "00300000" + "00100000",
+    "10" + "04" + "04" + "000000" + "00200000" + "00100000",
+    "10" + "03" + "04" + "000000" + "00100000" + "00100000",
+    "10" + "01" + "04" + "000000" + "00000000" + "00100000",
   ]);
 });
 
