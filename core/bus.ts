@@ -78,6 +78,11 @@ export class Bridge implements BusTarget {
     this.#choose(requester, this.above);
   }
 
+  /** A requester is gone: whoever has its id next takes the default. */
+  forget(requester: number): void {
+    if (this.#choice !== null) this.#choice[requester & 0xffff] = 0;
+  }
+
   /** See {@linkcode BusTarget.resolve}. */
   resolve(tx: Transaction, out: Window): BusStatus {
     const choice = this.#choice;

@@ -52,6 +52,11 @@ export class SimulatedGuest implements GuestPort {
     this.#hypercalls.set(number, handler);
   }
 
+  /** What answers hypercall `number`; null when nothing does. */
+  handlerOf(number: number): HypercallHandler | null {
+    return this.#hypercalls.get(number) ?? null;
+  }
+
   get now(): number {
     return this.#wiring.scheduler.now;
   }

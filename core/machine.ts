@@ -267,6 +267,10 @@ export class Machine {
     if (slot.device.unplug) guarded(name, "unplug", () => slot.device.unplug!());
     slot.device.port.revokeAll("removed");
     slot.device.port.busMaster = false;
+    const { requester } = slot.device.port;
+    for (let node = this.#nodes.get(slot.resolved.busId) ?? null; node !== null; node = node.parent) {
+      node.bus.bridge.forget(requester);
+    }
     if (manner === "surprise") guarded(name, "driver stop", () => slot.driver?.stop());
     guarded(name, "stop", () => slot.device.stop?.());
     slot.driver = null;
@@ -371,7 +375,8 @@ export class Machine {
     this.#placePlatform(root, platform);
     if (bus === undefined) return;
     const reset = () => this.scheduler.post(() => this.reset());
-    const services = { ...this.#services(busTree.id, bus.path), reset };
+    const hypercallHandler = (number: number) => this.#simulated.handlerOf(number);
+    const services = { ...this.#services(busTree.id, bus.path), reset, hypercallHandler };
     this.#model = guarded(bus.plugin.name, "create", () => bus.plugin.create(services, this.root, bus.options));
     for (const bridge of busTree.bridges) this.#makeBridge(root, bridge);
   }
@@ -455,16 +460,10 @@ export class Machine {
       : () => guarded(use.plugin.name, "create", () => use.plugin.create(context, use.options));
     const device = whole(use.plugin.name, "create", this.#placed(`${use.path}.at`, create), "port");
     const bypass = this.#bypasses(resolved, node);
-    this.#slots.set(id, {
-      resolved,
-      device,
-      stats: dmaStats(),
-      above: [],
-      bypass,
-      dma: null,
-      driver: null,
-      removed: false,
-    });
+    const slot = { resolved, device, stats: dmaStats(), above: [], bypass, dma: null, driver: null, removed: false };
+    this.#slots.set(id, slot);
+    // No driver will ask for operations, but bridges must know whom they let pass.
+    if (this.#options.bare === true) this.#platformsFor(slot);
   }
 
   /**
@@ -502,10 +501,6 @@ export class Machine {
   #dmaOps(slot: Slot): DmaOps {
     const { requester } = slot.device.port;
     const { id } = slot.resolved;
-    const path: BridgeNode[] = [];
-    for (let node: BridgeNode | null = this.#nodes.get(slot.resolved.busId)!; node !== null; node = node.parent) {
-      path.unshift(node);
-    }
     const context: DmaContext = {
       guest: this.guest,
       device: { id, requester },
@@ -514,7 +509,7 @@ export class Machine {
       events: this.events,
       warn: (warning, message) => this.warn(warning, message, id),
     };
-    const platforms = path.map((node) => this.#platformFor(slot, node, requester)).filter((made) => made !== null);
+    const platforms = this.#platformsFor(slot);
     let ops: DmaOps | null = null;
     for (const platform of platforms) {
       // What a platform further up does on behalf of the nearest one is no map of the driver's.
@@ -526,6 +521,16 @@ export class Machine {
     }
     ops ??= new PhysicalDmaOps(context);
     return this.#checks.reduce((inner, { check }) => check.wrapDmaOps?.(inner, context) ?? inner, ops);
+  }
+
+  /** The platforms on a device's way, from the root's down. Bridges are told whether they let it pass. */
+  #platformsFor(slot: Slot): Platform[] {
+    const { requester } = slot.device.port;
+    const path: BridgeNode[] = [];
+    for (let node: BridgeNode | null = this.#nodes.get(slot.resolved.busId)!; node !== null; node = node.parent) {
+      path.unshift(node);
+    }
+    return path.map((node) => this.#platformFor(slot, node, requester)).filter((made) => made !== null);
   }
 
   #platformFor(slot: Slot, node: BridgeNode, requester: number): Platform | null {

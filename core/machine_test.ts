@@ -524,6 +524,22 @@ Deno.test("a bare machine has its devices, and neither firmware nor drivers", as
   assertEquals(log, ["a reset", "a flushed"]);
 });
 
+Deno.test("in a bare machine bridges know whom they let pass, and forget it once the device is gone", async () => {
+  const log: string[] = [];
+  const machine = new Machine(
+    resolved({ devices: [device("a", poker(log, { physical: true })), device("b", poker(log))] }),
+    { bare: true },
+  );
+  await machine.start();
+  const poke = (id: string) => machine.device(id).port.write(0x10n, Uint8Array.of(1));
+  assertEquals([poke("a"), poke("b")], [BusStatus.OK, BusStatus.UNSUPPORTED_REQUEST]);
+  const { port } = machine.device("a");
+  machine.remove("a", "surprise");
+  const next = machine.root.attach("next", port.requester);
+  assertEquals(next.write(0x10n, Uint8Array.of(1)), BusStatus.UNSUPPORTED_REQUEST);
+  machine.stop();
+});
+
 Deno.test("a device is plugged into a running machine and bound; an id is free again once its device is gone", async () => {
   const log: string[] = [];
   const machine = new Machine(resolved());

@@ -128,6 +128,8 @@ export interface MemoryMap {
 export interface ProfileServices extends MachineServices {
   /** Pulls the machine's reset line: everything is reset once the current work has returned. */
   reset(): void;
+  /** What answers hypercall `number` so far, for a profile that answers some of its uses itself; null when nothing does. */
+  hypercallHandler(number: number): ((registers: HypercallRegisters) => number) | null;
 }
 
 /** A profile plugin: a whole kind of machine, which decides about memory, the root bus, interrupts and ports. */

@@ -9,7 +9,7 @@ export { type CmosFacts, fillCmos } from "./hardware/cmos_memory.ts";
 export { ConfigPorts } from "./hardware/config_ports.ts";
 export { FwCfg, numberBytes } from "./hardware/fw_cfg.ts";
 export { IoApic } from "./hardware/io_apic.ts";
-export { type LegacyOptions, LegacyParts } from "./hardware/legacy.ts";
+export { type LegacyOptions, LegacyParts, startTime } from "./hardware/legacy.ts";
 export { Pic, PicPair } from "./hardware/pic.ts";
 export { PirqRouter } from "./hardware/pirq.ts";
 export { Pit } from "./hardware/pit.ts";

@@ -13,7 +13,7 @@ import { formatRequester } from "./layout.ts";
 
 export type { PciPlan, PciRange } from "./guest_plan.ts";
 export type { PciBar } from "./guest_bars.ts";
-export { GuestConfig } from "./guest_config.ts";
+export { type ConfigAccess, GuestConfig } from "./guest_config.ts";
 export { ExtendedConfig, extendedConfig } from "./guest_extended.ts";
 export { PciDevice } from "./guest_pci_device.ts";
 

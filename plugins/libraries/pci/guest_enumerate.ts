@@ -52,6 +52,7 @@ export class Enumeration {
     io: range(GENERIC_PLAN.io),
   };
   #lines = GENERIC_PLAN.lines;
+  #memoryOffset = GENERIC_PLAN.memoryOffset;
   readonly #bridges = new Map<number, Bridge>();
   #fresh: { bus: GuestBus; device: PciDevice }[] = [];
 
@@ -62,7 +63,8 @@ export class Enumeration {
   }
 
   /** Takes other ranges and lines than the generic ones. */
-  configure({ memory, io, lines }: Partial<PciPlan>): void {
+  configure({ memory, io, lines, memoryOffset = 0 }: Partial<PciPlan>): void {
+    this.#memoryOffset = memoryOffset;
     if (memory !== undefined) this.#root.memory = range(memory);
     if (io !== undefined) this.#root.io = range(io);
     if (lines !== undefined) this.#lines = lines;
@@ -158,6 +160,7 @@ export class Enumeration {
     if (address + bar.size > range.end) return;
     range.next = address + bar.size;
     placeBar(this.#config, device.requester, bar, address);
+    if (bar.kind === "memory") bar.address += this.#memoryOffset;
   }
 
   /** Assigns what is below a new bridge from its parent's ranges and puts windows around it. */

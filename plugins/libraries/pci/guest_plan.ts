@@ -20,6 +20,8 @@ export interface PciPlan {
   readonly memory: PciRange;
   /** Ports that I/O BARs may have. */
   readonly io: PciRange;
+  /** How far above its bus address the CPU finds a memory BAR. */
+  readonly memoryOffset: number;
   /** The interrupt lines that pins INTA to INTD of the root bus lead to. */
   readonly lines: readonly number[];
 }
@@ -28,5 +30,6 @@ export interface PciPlan {
 export const GENERIC_PLAN: PciPlan = {
   memory: { first: 0xc000_0000, end: 0xfec0_0000 },
   io: { first: 0xc000, end: 0x10000 },
+  memoryOffset: 0,
   lines: [0, 1, 2, 3].map((pin) => FIRST_INTX_LINE + pin),
 };

@@ -21,6 +21,8 @@ export class Bar {
   refusedAt: number = -1;
   /** What it is in the physical address space while it decodes; null for I/O. */
   region: RegisterRegion | null = null;
+  /** What it is on its bus while it decodes, for peers; null for I/O. */
+  claim: RegisterRegion | null = null;
   /** What it is in the I/O space; one object for each BAR, because that is how it is taken away again. */
   readonly ports: RegisterBlock;
   readonly #config: ConfigSpace;
@@ -69,18 +71,21 @@ export class Bar {
     return checked(high * TWO32 + ((low & MemoryBar.mask.base) >>> 0), size, ADDRESS_LIMIT);
   }
 
-  /** Puts it, or `block` in its place, at its address; false when something else is there. */
-  map(base: number, space: AddressSpace, io: IoSpace, block: RegisterBlock = this.spec.block): boolean {
+  /**
+   * Puts it, or `block` in its place, at its bus address, which the CPU finds at `at`; false when something else is there.
+   */
+  map(base: number, at: number, space: AddressSpace, io: IoSpace, block: RegisterBlock = this.spec.block): boolean {
     const { kind, size } = this.spec;
     this.#block = block;
     try {
       if (kind === "io") io.add(base, size, this.ports);
-      else this.region = space.addRegisters(base, size, this.name, block);
+      else this.region = space.addRegisters(at, size, this.name, block);
     } catch (error) {
       if (error instanceof RangeError) return false;
       throw error;
     }
     this.mappedAt = base;
+    this.claim = this.region === null || at === base ? this.region : { ...this.region, base };
     return true;
   }
 
@@ -88,7 +93,7 @@ export class Bar {
   unmap(space: AddressSpace, io: IoSpace): void {
     if (this.region !== null) space.remove(this.region);
     else if (this.mappedAt >= 0) io.remove(this.ports);
-    this.region = null;
+    this.region = this.claim = null;
     this.mappedAt = -1;
   }
 }

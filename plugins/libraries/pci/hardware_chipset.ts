@@ -8,8 +8,11 @@ import type { ConfigSpace } from "./hardware_config.ts";
 
 /** See the module's text. */
 export interface PciChipset {
-  /** Configuration space of the host bridge's own function at 00.0. Absent: a bridge that only says what it is. */
-  readonly hostBridge?: ConfigSpace;
+  /**
+   * Configuration space of the host bridge's own function at 00.0; null when it has none, so that the place is free. Absent: a
+   * bridge that only says what it is.
+   */
+  readonly hostBridge?: ConfigSpace | null;
   /**
    * Whether bits 1:0 of the address port are kept and select a byte, as in QEMU, on which its device tests rely. Absent: they
    * read as zero (PCI 3.0 §3.2.2.3.2).
@@ -27,4 +30,6 @@ export interface PciChipset {
    * while one of them asserts it. Absent: pins drive lines 16 to 19.
    */
   intx?(pin: number, asserted: boolean): void;
+  /** Where the CPU finds the memory BAR that stands at a bus address. Absent: at the same address. */
+  outbound?(address: number): number;
 }

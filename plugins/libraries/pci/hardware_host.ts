@@ -44,7 +44,7 @@ export class PciHost implements RegisterBlock {
     this.#addressBits = chipset.byteAddresses ? ADDRESS_BITS | BYTE : ADDRESS_BITS;
     this.root = new PciBus(root, this, null);
     const { hostBridge = genericHostBridge() } = chipset;
-    this.root.addNode({ name: "the host bridge", place: 0, config: hostBridge });
+    if (hostBridge !== null) this.root.addNode({ name: "the host bridge", place: 0, config: hostBridge });
     for (const { name, classCode, config } of announcedFunctions(services.space)) {
       const place = chipset.homes?.[classCode];
       if (place !== undefined) this.root.addNode({ name, place: placeNumber(place)!, config });
@@ -93,15 +93,16 @@ export class PciHost implements RegisterBlock {
 
   #map(fn: PciFunction, bar: Bar, base: number): void {
     const block = fn.bus.core.gate(fn.port, bar.spec.block);
-    if (!bar.map(base, this.services.space, this.services.io, block)) {
+    const at = this.chipset.outbound?.(base) ?? base;
+    if (!bar.map(base, at, this.services.space, this.services.io, block)) {
       this.#refuse(fn, bar, base);
       return;
     }
     bar.refusedAt = -1;
     this.#mapped.push({ fn, bar });
-    if (bar.region === null) return;
+    if (bar.claim === null) return;
     // Windows cover what is below them, so every bus up to the root sees the claim.
-    for (let bus: Bus | null = fn.bus.core; bus !== null; bus = bus.parent) bus.claim(base, bar.spec.size, bar.region);
+    for (let bus: Bus | null = fn.bus.core; bus !== null; bus = bus.parent) bus.claim(base, bar.spec.size, bar.claim);
   }
 
   /** Warns once for each place, in words that do not grow with what a guest tries. */
@@ -112,8 +113,8 @@ export class PciHost implements RegisterBlock {
   }
 
   #unmap(fn: PciFunction, bar: Bar): void {
-    const { region } = bar;
-    for (let bus: Bus | null = fn.bus.core; bus !== null && region !== null; bus = bus.parent) bus.unclaim(region);
+    const { claim } = bar;
+    for (let bus: Bus | null = fn.bus.core; bus !== null && claim !== null; bus = bus.parent) bus.unclaim(claim);
     bar.unmap(this.services.space, this.services.io);
   }
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type DeviceEntry, InputError, type Manifest } from "@iova/core";
+import { type DeviceEntry, InputError, type Manifest, type Use } from "@iova/core";
 import { QmpError } from "../qmp/errors.ts";
 import { Backends } from "./backends.ts";
 import { deviceEntry } from "./drivers.ts";
@@ -127,7 +127,7 @@ class Reader {
   readonly devices: Properties[] = [];
   readonly backends = new Backends();
   #machine: MachineType = machineNamed("pc")!;
-  #platform = "direct";
+  #iommu: Use | null = null;
   #clock = "host";
   readonly #chardevs = new Map<string, SocketArgument>();
   readonly #globals: Record<string, Properties> = {};
@@ -186,13 +186,13 @@ class Reader {
   }
 
   #manifest(devices: DeviceEntry[]): Manifest {
-    const { profile, memory } = this.#machine;
-    const options = profile === "pseries" ? {} : { with: { cpus: this.cpus, clock: this.#clock } };
+    const { profile, memory, platform } = this.#machine;
+    const options = { clock: this.#clock, ...(profile !== "pseries" && { cpus: this.cpus }) };
     return {
       name: this.#machine.alias ?? this.#machine.name,
       memory: this.memory === undefined ? memory : sizeText(this.memory),
-      platform: this.#platform,
-      ...(profile !== null && { profile: { use: profile, ...options } }),
+      platform: this.#iommu ?? platform,
+      ...(profile !== null && { profile: { use: profile, with: options } }),
       devices,
     };
   }
@@ -214,7 +214,7 @@ class Reader {
       const { driver } = properties;
       this.#complain(`-device ${driver}`, () => {
         if (/^ide-(hd|cd)$/.test(driver)) ide.addDevice(properties, this.backends, this.#globals[driver] ?? {});
-        else if (driver === "amd-iommu") this.#platform = "amd-iommu";
+        else if (driver === "amd-iommu") this.#iommu = "amd-iommu";
         else devices.push(deviceEntry(properties, this.backends, properties.id ?? `device${i}`));
       });
     });

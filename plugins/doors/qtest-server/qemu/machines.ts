@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { Use } from "@iova/core";
+
 /** A machine type. */
 export interface MachineType {
   /** The name of its newest version. */
@@ -16,17 +18,20 @@ export interface MachineType {
   readonly cpu: string;
   /** Most processors. */
   readonly cpus: number;
+  /** The platform. */
+  readonly platform: Use;
   /** RAM when nobody says how much. */
   readonly memory: string;
 }
 
 /** Every machine type. */
 export const MACHINES: readonly MachineType[] = [
-  { name: "none", profile: null, cpu: "", cpus: 1, memory: "1MiB" },
+  { name: "none", profile: null, platform: "direct", cpu: "", cpus: 1, memory: "1MiB" },
   {
     name: "pc-i440fx-7.2",
     alias: "pc",
     profile: "pc",
+    platform: "direct",
     cpu: "qemu64-x86_64-cpu",
     cpus: 255,
     memory: "128MiB",
@@ -35,6 +40,7 @@ export const MACHINES: readonly MachineType[] = [
     name: "pc-q35-7.2",
     alias: "q35",
     profile: "q35",
+    platform: "direct",
     cpu: "qemu64-x86_64-cpu",
     cpus: 288,
     memory: "128MiB",
@@ -43,6 +49,7 @@ export const MACHINES: readonly MachineType[] = [
     name: "pseries-7.2",
     alias: "pseries",
     profile: "pseries",
+    platform: { use: "pseries-tce", with: { profile: "qemu-tcg", ddw: true } },
     cpu: "power9_v2.0-powerpc64-cpu",
     cpus: 1024,
     memory: "512MiB",

@@ -89,7 +89,8 @@ export class LegacyParts {
   }
 }
 
-function startTime(text: string, where: { file: string; path: string }): number {
+/** The instant, in Unix milliseconds, that the option `clock` names. @throws {InputError} when it names none. */
+export function startTime(text: string, where: { file: string; path: string }): number {
   const time = text === "host" ? Date.now() : Date.parse(text);
   if (Number.isNaN(time)) {
     const expected = 'a date and time such as "2000-01-01T00:00:00Z", or "host"';
