@@ -83,10 +83,11 @@ export async function runOurs(scenario: Scenario): Promise<Outcomes> {
   }
 }
 
-/** Runs a scenario on QEMU's hardware. */
-export async function runQemu(scenario: Scenario): Promise<Outcomes> {
+/** Runs a scenario on QEMU's hardware; `qemu` is another program than the usual one. */
+export async function runQemu(scenario: Scenario, qemu?: string): Promise<Outcomes> {
   const { machine, board, stop } = await driveMachine(manifestOf(scenario, "qemu"), {
     bare: scenario.drivers !== true,
+    ...(qemu !== undefined && { qemu }),
   });
   try {
     return await observe(scenario, "qemu", machine, board.firmware);

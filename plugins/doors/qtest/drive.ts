@@ -14,8 +14,8 @@ import {
 } from "@iova/core";
 import type { Board } from "./board/board.ts";
 import { QtestCpu } from "./cpu.ts";
-import { planMachine } from "./plan/plan.ts";
-import { QemuProcess } from "./qemu/process.ts";
+import { findBoard, planMachine } from "./plan/plan.ts";
+import { QemuProcess, qemuVersion } from "./qemu/process.ts";
 
 /** How to drive. */
 export interface DriveOptions extends LoadOptions {
@@ -84,13 +84,16 @@ export async function drive(source: string | URL | Manifest, options: DriveOptio
   }
 }
 
-async function startHardware(resolved: ResolvedMachine, program: string | undefined) {
-  const { board: type, machine, args, files, requesters, cpuEndian } = planMachine(resolved);
+async function startHardware(resolved: ResolvedMachine, given: string | undefined) {
+  const type = findBoard(resolved);
+  const program = given ?? type.program;
+  const version = await qemuVersion(program);
+  const { machine, args, files, requesters, cpuEndian } = planMachine(resolved, type, version);
   const image = await Deno.makeTempFile({ prefix: "iova-firmware-" });
   try {
     await Deno.writeFile(image, type.image());
     const all = ["-machine", machine, "-bios", image, ...type.args, ...args];
-    const command = { program: program ?? type.program, args: all, memory: resolved.memory };
+    const command = { program, args: all, memory: resolved.memory };
     const qemu = await QemuProcess.start(command, files);
     try {
       const cpu = new QtestCpu(qemu.ram.buffer);

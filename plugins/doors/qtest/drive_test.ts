@@ -183,3 +183,7 @@ qemuTest("a disk on pseries works through the direct window, and interrupts thro
   assert(report.verified && report.interrupts > 0);
   assertEquals(report.devices[0].dma.hypercalls, 0);
 }, "qemu-system-ppc64");
+
+qemuTest("what is no QEMU, and what is not there, is an error that names it", async () => {
+  await assertRejects(() => drive(EDU, { qemu: "deno" }), QemuError, "deno does not say that it is a QEMU");
+});

@@ -12,14 +12,23 @@ import { PSERIES_TYPE } from "../board/pseries.ts";
 export interface MachineRecipe {
   /** The machine types that have it; the first unless the manifest names a profile. */
   readonly boards: readonly [BoardType, ...BoardType[]];
-  /** What makes a machine that platform. */
-  readonly args: readonly string[];
+  /** What makes a machine of this QEMU that platform. */
+  args(version: Version): readonly string[];
+}
+
+/** A version of QEMU: major and minor number. */
+export type Version = readonly [major: number, minor: number];
+
+/** From 10.2 on QEMU's AMD IOMMU translates when it is told to; before, it always does and knows no such property. */
+function amdIommu([major, minor]: Version): readonly string[] {
+  const told = major > 10 || (major === 10 && minor >= 2) ? ",dma-remap=on" : "";
+  return ["-device", `amd-iommu,intremap=off${told}`];
 }
 
 /** See the module's text. Interrupt remapping stays off: our kernel sets none up. */
 export const MACHINES: Readonly<Record<string, MachineRecipe>> = {
-  direct: { boards: [PC_TYPE, Q35_TYPE], args: [] },
-  swiotlb: { boards: [PC_TYPE, Q35_TYPE], args: [] },
-  "amd-iommu": { boards: [Q35_TYPE], args: ["-device", "amd-iommu,intremap=off"] },
-  "pseries-tce": { boards: [PSERIES_TYPE], args: [] },
+  direct: { boards: [PC_TYPE, Q35_TYPE], args: () => [] },
+  swiotlb: { boards: [PC_TYPE, Q35_TYPE], args: () => [] },
+  "amd-iommu": { boards: [Q35_TYPE], args: amdIommu },
+  "pseries-tce": { boards: [PSERIES_TYPE], args: () => [] },
 };

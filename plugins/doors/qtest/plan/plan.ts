@@ -10,12 +10,11 @@ import { close, Errno, memoryFile, pwrite, SystemError } from "@iova/libc";
 import type { BoardType } from "../board/board.ts";
 import { fileName } from "../qemu/process.ts";
 import { RECIPES } from "./devices.ts";
-import { MACHINES } from "./machines.ts";
+import { MACHINES, type Version } from "./machines.ts";
 import { type MediumOptions, qemuJson, type Recipe, type RecipeContext } from "./recipe.ts";
 
 /** What to start QEMU with. */
 export interface QemuPlan {
-  readonly board: BoardType;
   /** The machine's properties, behind its name. */
   readonly machine: string;
   readonly args: readonly string[];
@@ -32,16 +31,15 @@ const FIRST_FREE = 4;
 const LAST_FREE = 0x1e;
 
 /**
- * Plans a machine.
+ * Plans a machine of type `board`, for a QEMU of some version.
  *
  * @throws {InputError} when QEMU has nothing for a part of the manifest.
  */
-export function planMachine(machine: ResolvedMachine): QemuPlan {
-  const { board, args } = findMachine(machine);
+export function planMachine(machine: ResolvedMachine, board: BoardType, version: Version): QemuPlan {
   refuseParts(machine, board);
   const files: number[] = [];
   try {
-    const words = [...args];
+    const words = [...MACHINES[machine.platform.plugin.name].args(version)];
     const requesters = new Map<string, number>();
     const cpuEndian: number[] = [];
     const names: string[] = [];
@@ -59,15 +57,19 @@ export function planMachine(machine: ResolvedMachine): QemuPlan {
       }
       for (const one of below) words.push("-device", qemuJson(one));
     }
-    return { board, machine: `${board.machine},memory-backend=ram`, args: words, files, requesters, cpuEndian };
+    return { machine: `${board.machine},memory-backend=ram`, args: words, files, requesters, cpuEndian };
   } catch (error) {
     files.forEach(close);
     throw error;
   }
 }
 
-/** The platform decides about the machine type, and a profile where several have it. */
-function findMachine(machine: ResolvedMachine): { board: BoardType; args: readonly string[] } {
+/**
+ * The machine type: the platform decides, and a profile where several have it.
+ *
+ * @throws {InputError} when QEMU has neither the platform nor that machine with it.
+ */
+export function findBoard(machine: ResolvedMachine): BoardType {
   const { file, bus, platform: { plugin: { name } } } = machine;
   const known = Object.keys(MACHINES);
   if (!known.includes(name)) {
@@ -80,11 +82,11 @@ function findMachine(machine: ResolvedMachine): { board: BoardType; args: readon
       nearest: nearest(name, known),
     });
   }
-  const { boards, args } = MACHINES[name];
-  if (bus?.plugin.kind !== "profile") return { board: boards[0], args };
+  const { boards } = MACHINES[name];
+  if (bus?.plugin.kind !== "profile") return boards[0];
   const profile = bus.plugin.name;
   const board = boards.find(({ profile: ours }) => ours === profile);
-  if (board !== undefined) return { board, args };
+  if (board !== undefined) return board;
   const expected = `one of ${boards.map(({ profile }) => profile).join(", ")}, where QEMU has platform ${name}`;
   throw new InputError({ file, path: "profile", found: `"${profile}"`, expected });
 }

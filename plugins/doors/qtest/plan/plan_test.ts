@@ -1,8 +1,11 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { InputError, type Manifest, resolveSource } from "@iova/core";
-import { planMachine } from "./plan.ts";
+import { findBoard, planMachine } from "./plan.ts";
 
-const plan = async (manifest: Manifest) => planMachine(await resolveSource(manifest));
+const plan = async (manifest: Manifest, version: readonly [number, number] = [7, 2]) => {
+  const machine = await resolveSource(manifest);
+  return planMachine(machine, findBoard(machine), version);
+};
 const refused = async (manifest: Manifest) =>
   (await assertRejects(() => plan(manifest), InputError) as InputError).message;
 
@@ -86,5 +89,21 @@ Deno.test("what QEMU does not have is refused in the manifest's words", async ()
   assertEquals(
     await refused({ ...base, devices: [{ id: "d", use: "virtio-blk" }] }),
     "manifest: devices[0].with.image: found nothing, expected one of image and ram",
+  );
+});
+
+Deno.test("a QEMU whose AMD IOMMU has to be told to translate is told", async () => {
+  const manifest: Manifest = { memory: "16MiB", platform: "amd-iommu" };
+  const iommu = async (...version: [number, number]) => (await plan(manifest, version)).args[1];
+  assertEquals(await iommu(10, 1), "amd-iommu,intremap=off");
+  assertEquals([await iommu(10, 2), await iommu(11, 1)], Array(2).fill("amd-iommu,intremap=off,dma-remap=on"));
+});
+
+Deno.test("a profile chooses among the machine types that have the platform", async () => {
+  const base: Manifest = { memory: "16MiB", platform: "direct" };
+  assertEquals((await plan({ ...base, profile: "q35" })).machine, "q35,memory-backend=ram");
+  assertEquals(
+    await refused({ ...base, platform: "amd-iommu", profile: "pc" }),
+    'manifest: profile: found "pc", expected one of q35, where QEMU has platform amd-iommu',
   );
 });

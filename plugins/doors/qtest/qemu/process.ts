@@ -119,6 +119,25 @@ export class QemuProcess {
   }
 }
 
+/**
+ * Asks a program for its version.
+ *
+ * @throws {QemuError} when there is no such program, or it is no QEMU.
+ */
+export async function qemuVersion(program: string): Promise<readonly [major: number, minor: number]> {
+  let text = "";
+  try {
+    const { stdout } = await new Deno.Command(program, { args: ["--version"], stdin: "null", stderr: "null" }).output();
+    text = new TextDecoder().decode(stdout);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw new QemuError(`there is no program ${program}`);
+  }
+  const match = /QEMU emulator version (\d+)\.(\d+)/.exec(text);
+  if (match === null) throw new QemuError(`${program} does not say that it is a QEMU`);
+  return [Number(match[1]), Number(match[2])];
+}
+
 /** The name by which another process of the same user opens one of our descriptors. */
 export function fileName(fd: number): string {
   return `/proc/${Deno.pid}/fd/${fd}`;
