@@ -54,8 +54,8 @@ export class Inflight {
   /** Maps the area in `fd`, which stays the caller's. Null when it is not what it is said to be. */
   static open(fd: number, bytes: number, offset: number, shape: InflightShape): Inflight | null {
     const needed = inflightBytes(shape);
-    if (needed === 0 || bytes < needed) return null;
-    const mapping = mapShared(fd, needed, offset);
+    if (needed === 0 || bytes < needed || bytes > MOST_BYTES) return null;
+    const mapping = mapShared(fd, bytes, offset);
     return typeof mapping === "number" ? null : new Inflight(mapping, shape);
   }
 
