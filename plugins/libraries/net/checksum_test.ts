@@ -11,6 +11,18 @@ Deno.test("the sum of RFC 1071's example is ddf2", () => {
   assertEquals(sum16(RFC1071, 0, 8), 0xddf2);
 });
 
+Deno.test("long and short, aligned or not, sums agree with the definition", () => {
+  const bytes = new Uint8Array(70001).map((_, i) => i * 131 + (i >> 7));
+  for (
+    const [start, length] of [[0, 511], [0, 512], [0, 513], [1, 600], [2, 600], [3, 65535], [2, 69999], [0, 70001]]
+  ) {
+    let sum = 0;
+    for (let i = 0; i < length; i++) sum += bytes[start + i] * (i % 2 === 0 ? 256 : 1);
+    while (sum > 0xffff) sum = sum % 0x10000 + Math.floor(sum / 0x10000);
+    assertEquals(sum16(bytes, start, length), sum, `${length} from ${start}`);
+  }
+});
+
 Deno.test("an odd last byte counts as a high byte", () => {
   assertEquals(sum16(Uint8Array.from([0x12, 0x34, 0x56]), 0, 3), 0x1234 + 0x5600);
 });

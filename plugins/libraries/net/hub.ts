@@ -68,11 +68,15 @@ class HubPort implements NetBackend {
   }
 
   resume(): void {
-    for (const port of this.ports) {
-      if (port === this || !port.waiting) continue;
-      port.waiting = false;
-      port.nic?.ready();
-    }
+    const { ports } = this;
+    for (let i = 0; i < ports.length; i++) if (ports[i] !== this) ports[i].go();
+  }
+
+  /** What its interface could not send before, it may try again. */
+  go(): void {
+    if (!this.waiting) return;
+    this.waiting = false;
+    this.nic?.ready();
   }
 
   counters(): Record<string, number> {
@@ -83,11 +87,7 @@ class HubPort implements NetBackend {
     this.leave();
     this.nic = null;
     // Nobody is there to wait for.
-    for (const port of this.ports) {
-      if (!port.waiting) continue;
-      port.waiting = false;
-      port.nic?.ready();
-    }
+    for (const port of this.ports) port.go();
   }
 }
 
