@@ -8,8 +8,8 @@
  * @module
  */
 
-import { BusStatus, type DevicePort } from "@iova/core";
-import type { Frame } from "@iova/net";
+import { BusStatus, type DevicePort, type PieceVisitor } from "@iova/core";
+import type { Frame, FrameSource } from "@iova/net";
 import { type Chain, Pop, type VirtioDevice } from "@iova/virtio";
 import { writeHeader } from "./device_offloads.ts";
 import { NetHeader } from "./layout.ts";
@@ -36,6 +36,19 @@ export interface HeaderShape {
   merges: boolean;
 }
 
+/** Fills lent pieces of a buffer straight from the sender's memory. */
+class Mover implements PieceVisitor {
+  source: FrameSource | null = null;
+  /** Byte of the frame with which the buffer goes on. */
+  from = 0;
+  /** The sender's memory could not be reached: the sender knows why. */
+  torn = false;
+
+  piece(bytes: Uint8Array, offset: number, length: number, at: number): void {
+    if (!this.torn && !this.source!.copy(this.from + at, length, bytes, offset)) this.torn = true;
+  }
+}
+
 /** See the module's text. */
 export class ReceiveQueue {
   readonly #index: number;
@@ -43,6 +56,7 @@ export class ReceiveQueue {
   readonly #device: () => VirtioDevice;
   readonly #shape: HeaderShape;
   readonly #header = new Uint8Array(NetHeader.size);
+  readonly #mover = new Mover();
   /** Records of chains; the first {@linkcode ReceiveQueue.#taken} are in use, in the queue's order. */
   #chains: Chain[] = [];
   #taken = 0;
@@ -70,7 +84,10 @@ export class ReceiveQueue {
     if (found !== Pop.CHAIN) return found === Pop.BROKEN ? Receipt.LOST : Receipt.BUSY;
     // Without merging one buffer must do; it stays for the next frame.
     if (this.#bytes < needed) return Receipt.LOST;
+    this.#mover.torn = false;
     const status = this.#fill(frame);
+    // The buffers stay for the next frame.
+    if (this.#mover.torn) return Receipt.BUSY;
     if (status === BusStatus.PENDING) {
       this.#device().wait(this.#index);
       return Receipt.BUSY;
@@ -110,17 +127,28 @@ export class ReceiveQueue {
     const first = this.#chains[0];
     writeHeader(this.#header, frame, this.#taken);
     let status = first.write(port, 0, this.#header, 0, merges ? size : Math.min(size, written));
-    if (this.#taken === 1 && status === BusStatus.OK) return first.write(port, size, frame.whole, 0, frame.length);
+    if (this.#taken === 1 && status === BusStatus.OK && frame.source === null) {
+      return first.write(port, size, frame.whole, 0, frame.length);
+    }
     let from = size;
     let at = 0;
     for (let i = 0; at < frame.length && status === BusStatus.OK; i++) {
       const chain = this.#chains[i];
       const part = Math.min(frame.length - at, chain.writeBytes - from);
-      if (part > 0) status = chain.write(port, from, frame.bytes, at, part);
+      if (part > 0) status = this.#move(chain, from, frame, at, part);
       at += part;
       from = 0;
     }
     return status;
+  }
+
+  /** Moves `part` bytes of a frame from byte `at` on to byte `to` of a buffer. */
+  #move(chain: Chain, to: number, frame: Frame, at: number, part: number): BusStatus {
+    if (frame.source === null) return chain.write(this.#port, to, frame.bytes, at, part);
+    const mover = this.#mover;
+    mover.source = frame.source;
+    mover.from = at;
+    return chain.visitWrite(this.#port, to, part, mover);
   }
 
   /** Gives the buffers back with `total` bytes in them, each filled before the next. */

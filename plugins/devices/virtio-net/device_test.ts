@@ -389,3 +389,45 @@ Deno.test("only a legacy driver writes the configuration, and only its address",
   modern.transport.writeConfig(5, 1, 9);
   assertEquals(modern.model.config[5], 2);
 });
+
+Deno.test("a long frame is copied by its receiver; what cannot be reached of it loses it, or makes it wait, at its sender", () => {
+  const w = netWorld({ translated: true });
+  const bytes = broadcast(6000);
+  const offer = (first: number) => {
+    w.space.bytes(DATA, 6000).set(bytes);
+    w.offer(1, first, [{ addr: BigInt(HDR), len: 12 }, { addr: BigInt(DATA), len: 6000 }]);
+  };
+  w.put(HDR, PLAIN);
+  w.pending.add((DATA >> 12) + 1);
+  offer(0);
+  w.go(1);
+  assertEquals([w.rings[1].usedIdx, w.backend.frames.length], [0, 0]);
+  w.pending.clear();
+  w.resume();
+  w.scheduler.settle();
+  assertEquals([w.rings[1].usedIdx, w.backend.frames], [1, [bytes]]);
+  w.unmapped.add((DATA >> 12) + 1);
+  offer(4);
+  w.go(1);
+  assertEquals([w.rings[1].usedIdx, w.backend.frames.length, w.model.counters().txErrors], [2, 1, 1]);
+});
+
+Deno.test("a long frame whose sender's memory fails keeps the receiver's buffers, and a good one comes through them", () => {
+  const w = netWorld({ features: [...BASE, MRG_RXBUF] });
+  for (let i = 0; i < 4; i++) buffer(w, i, 2048);
+  const frame = new Frame();
+  frame.length = 5000;
+  frame.bytes.set(broadcast(5000));
+  let reachable = false;
+  frame.source = {
+    copy(at, length, into, offset) {
+      if (reachable) into.set(broadcast(5000).subarray(at, at + length), offset);
+      return reachable;
+    },
+  };
+  assertEquals([w.come(frame), w.rings[0].usedIdx, w.model.rxErrors], [false, 0, 0]);
+  reachable = true;
+  assertEquals([w.come(frame), w.rings[0].usedIdx], [true, 3]);
+  const received = w.hex(DATA + 12, 2036) + w.hex(DATA + 2048, 2048) + w.hex(DATA + 4096, 916);
+  assertEquals(received, toHex(broadcast(5000)));
+});

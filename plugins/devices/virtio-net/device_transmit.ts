@@ -5,11 +5,13 @@
  */
 
 import { BusStatus, type DevicePort } from "@iova/core";
-import { Frame, Lowering, MAX_FRAME, type NetBackend, Sent } from "@iova/net";
+import { Frame, FRAME_HEAD, type FrameSource, Lowering, MAX_FRAME, type NetBackend, Sent } from "@iova/net";
 import { type Chain, Outcome, PrivateCopy } from "@iova/virtio";
 import { readHeader } from "./device_offloads.ts";
 import { NetHeader } from "./layout.ts";
 
+/** Frames longer than this are copied once only, by their receiver. */
+const LONG = 2048;
 /** Shortest frame that has an Ethernet header. */
 const SHORTEST = 14;
 
@@ -38,7 +40,7 @@ export interface TransmitRules {
 }
 
 /** See the module's text. */
-export class TransmitQueue {
+export class TransmitQueue implements FrameSource {
   /** The last frame waits for room at the other end. */
   waiting = false;
   /** Why the last chain was malformed. */
@@ -52,6 +54,10 @@ export class TransmitQueue {
   readonly #counters: TransmitCounters;
   readonly #copy = new PrivateCopy(NetHeader.size + MAX_FRAME);
   #headerSize = 0;
+  /** The chain at hand, for as long as it is. */
+  #chain: Chain | null = null;
+  /** What became of the bytes that were asked for behind the head. */
+  #body: BusStatus = BusStatus.OK;
 
   /** A queue that reads through `port` and sends to `backend`. */
   constructor(port: DevicePort, backend: NetBackend, counters: TransmitCounters) {
@@ -76,12 +82,22 @@ export class TransmitQueue {
     const fits = length >= SHORTEST && length <= MAX_FRAME;
     const { frame } = this;
     this.#shape(headerSize);
-    const status = chain.readHead(this.#port, this.#copy, fits ? chain.readBytes : headerSize);
+    const long = length > LONG;
+    const status = chain.readHead(this.#port, this.#copy, headerSize + (!fits ? 0 : long ? FRAME_HEAD : length));
     if (status === BusStatus.PENDING) return Outcome.PENDING;
     if (status !== BusStatus.OK && !this.#hasHeader(chain)) return this.#malformed("frame header leads nowhere");
     if (!fits || status !== BusStatus.OK) return this.#drop();
     frame.length = length;
+    frame.source = long ? this : null;
+    this.#chain = chain;
+    this.#body = BusStatus.OK;
     return this.#send(rules);
+  }
+
+  /** See {@linkcode FrameSource.copy}. */
+  copy(at: number, length: number, into: Uint8Array, offset: number): boolean {
+    this.#body = this.#chain!.read(this.#port, this.#headerSize + at, into, offset, length);
+    return this.#body === BusStatus.OK;
   }
 
   #send(rules: TransmitRules): Outcome {
@@ -95,7 +111,8 @@ export class TransmitQueue {
       return Outcome.DONE;
     }
     const sent = this.lowering.send(frame, this.#backend);
-    if (sent === Sent.MALFORMED) return this.#drop();
+    if (this.#body === BusStatus.PENDING) return Outcome.PENDING;
+    if (sent === Sent.MALFORMED || this.#body !== BusStatus.OK) return this.#drop();
     this.waiting = sent === Sent.BUSY;
     if (this.waiting) return Outcome.WAIT;
     this.#counters.txFrames++;

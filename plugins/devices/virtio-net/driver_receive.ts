@@ -38,6 +38,7 @@ export class ReceiveBuffers {
   readonly #options: ReceiveOptions;
   readonly #base: PhysAddr;
   readonly #stride: number;
+  readonly #lead: number;
   readonly #size: number;
   readonly #list: BufferList;
   readonly #received: Received;
@@ -49,10 +50,12 @@ export class ReceiveBuffers {
 
   /** Buffers for `options.queue`; none is the device's yet. @throws {GuestMemoryError} when there is no memory for them. */
   constructor(options: ReceiveOptions) {
-    const { guest, queue, bufferSize, addressing } = options;
+    const { guest, queue, bufferSize, headerSize, addressing } = options;
     this.#options = options;
     this.#size = bufferSize;
-    this.#stride = roundUp(bufferSize, LINE);
+    // The frame behind the header begins on a line: copies into it are twice as fast as into its middle.
+    this.#lead = LINE - headerSize;
+    this.#stride = roundUp(this.#lead + bufferSize, LINE);
     this.#base = guest.heap.require(queue.size * this.#stride, "the receive buffers of a virtio network driver", PAGE);
     // A buffer that is longer than one mapping may be is several.
     this.#list = new BufferList(Math.ceil(bufferSize / addressing.maxSize));
@@ -158,6 +161,6 @@ export class ReceiveBuffers {
   }
 
   #at(slot: number): PhysAddr {
-    return this.#base + slot * this.#stride;
+    return this.#base + slot * this.#stride + this.#lead;
   }
 }

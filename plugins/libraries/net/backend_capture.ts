@@ -99,7 +99,7 @@ export class RecordingBackend implements NetBackend {
     this.#inner.attach({
       accepts: 0,
       deliver: (frame) => {
-        if (!nic.deliver(frame)) return false;
+        if (!frame.load() || !nic.deliver(frame)) return false;
         this.#record(frame);
         return true;
       },
@@ -109,7 +109,7 @@ export class RecordingBackend implements NetBackend {
   }
 
   send(frame: Frame): boolean {
-    if (!this.#inner.send(frame)) return false;
+    if (!frame.load() || !this.#inner.send(frame)) return false;
     this.#record(frame);
     return true;
   }

@@ -73,9 +73,9 @@ export class DgramBackend implements NetBackend {
     void this.#receive();
   }
 
-  send({ bytes, length }: Frame): boolean {
+  send(frame: Frame): boolean {
     if (this.#closed) return true;
-    return this.#queue.add(bytes.slice(0, length));
+    return frame.load() && this.#queue.add(frame.bytes.slice(0, frame.length));
   }
 
   resume(): void {

@@ -58,12 +58,12 @@ export class StreamBackend implements NetBackend {
     void this.#run();
   }
 
-  send({ bytes, length }: Frame): boolean {
+  send(frame: Frame): boolean {
     if (this.#conn === null) {
       this.#dropped++;
       return true;
     }
-    if (!this.#queue.add(encodeStream(bytes, length))) return false;
+    if (!frame.load() || !this.#queue.add(encodeStream(frame.bytes, frame.length))) return false;
     this.#sent++;
     return true;
   }

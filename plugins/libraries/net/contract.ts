@@ -15,7 +15,7 @@ export interface NetInterface {
   /** What it takes beside finished frames: a set of `Offload` bits. It changes when its driver says so. */
   readonly accepts: number;
   /**
-   * Takes a frame, or drops it. The frame is lent for the call.
+   * Takes a frame, or drops it. The frame is lent for the call; see {@linkcode Frame.load} about long ones.
    *
    * @returns false when it has no room now: {@linkcode NetBackend.resume} is called when there may be some.
    */
@@ -35,7 +35,8 @@ export interface NetBackend {
   /** Connects the interface: called once, before anything else. */
   attach(nic: NetInterface): void;
   /**
-   * Sends a frame whose needs it accepts, or drops it when nobody is there. The frame is lent for the call.
+   * Sends a frame whose needs it accepts, or drops it when nobody is there. The frame is lent for the call; see
+   * {@linkcode Frame.load} about long ones.
    *
    * @returns false when it has no room now: {@linkcode NetInterface.ready} is called when there is some.
    */

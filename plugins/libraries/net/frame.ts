@@ -42,6 +42,15 @@ const NEEDS: readonly number[] = [0, Offload.TCP4, Offload.TCP6, Offload.UDP4, O
 /** Longest frame that anything here carries: 64 KiB of IP, a link header, and room to spare (QEMU's NET_BUFSIZE). */
 export const MAX_FRAME: number = 4096 + 65536;
 
+/** Where the bytes of a long frame lie that nobody has copied yet: in its sender's memory, for the length of a call. */
+export interface FrameSource {
+  /** Copies `length` bytes of the frame from byte `at` on to `into[offset]`; false when they cannot be reached now. */
+  copy(at: number, length: number, into: Uint8Array, offset: number): boolean;
+}
+
+/** Bytes that are there of every frame, if it has as many: enough for the headers that anybody looks at. */
+export const FRAME_HEAD = 256;
+
 /**
  * A frame and what is still to be done to it. The record and its bytes belong to the sender and are lent for one call:
  * who wants to keep them copies them.
@@ -65,6 +74,8 @@ export class Frame {
   segmentSize = 0;
   /** TCP segmentation with CWR set: only the first segment keeps it. */
   ecn = false;
+  /** Where the bytes behind the first {@linkcode FRAME_HEAD} are to be had; null when they are all there. */
+  source: FrameSource | null = null;
   #views: (Uint8Array | undefined)[] = [];
   #viewed: Uint8Array | null = null;
 
@@ -83,6 +94,19 @@ export class Frame {
     this.segmentSize = 0;
     this.ecn = false;
     return this;
+  }
+
+  /**
+   * Sees to it that all bytes are there. Whoever looks further than {@linkcode FRAME_HEAD} calls it first.
+   *
+   * @returns false when they cannot be had now: the receiver then has no room for the frame, and its sender knows why.
+   */
+  load(): boolean {
+    const { source, bytes, length } = this;
+    if (source === null) return true;
+    if (!source.copy(FRAME_HEAD, length - FRAME_HEAD, bytes, FRAME_HEAD)) return false;
+    this.source = null;
+    return true;
   }
 
   /** The bytes that count. The view is made once for each length, so that copying them allocates nothing. */

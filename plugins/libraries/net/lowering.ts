@@ -9,7 +9,7 @@
  */
 
 import { completeChecksum, get16, put16, writeIpv4Checksum, writeTransportChecksum } from "./checksum.ts";
-import { Frame, Offload, Segmentation } from "./frame.ts";
+import { Frame, FRAME_HEAD, Offload, Segmentation } from "./frame.ts";
 import { Layers, parseLayers, Protocol } from "./headers.ts";
 
 /** How sending ended. */
@@ -64,8 +64,14 @@ export class Lowering {
     // What needs nothing, or nothing that the receiver lacks, goes as it is; but only if it is what it says it is.
     if (needs === 0) return sink.send(frame) ? Sent.DONE : Sent.BUSY;
     if (!sane(frame)) return Sent.MALFORMED;
-    if (frame.segmentation !== Segmentation.NONE && !this.#parse(frame)) return Sent.MALFORMED;
+    if (frame.segmentation !== Segmentation.NONE && !this.#parse(frame)) {
+      // Headers may be longer than what is there of a frame that nobody has copied.
+      if (frame.source === null) return Sent.MALFORMED;
+      if (!frame.load()) return Sent.BUSY;
+      if (!this.#parse(frame)) return Sent.MALFORMED;
+    }
     if (this.#next === 0 && (needs & ~sink.accepts) === 0) return sink.send(frame) ? Sent.DONE : Sent.BUSY;
+    if (!frame.load()) return Sent.BUSY;
     return frame.segmentation === Segmentation.NONE ? this.#complete(frame, sink) : this.#cut(frame, sink);
   }
 
@@ -75,11 +81,11 @@ export class Lowering {
   }
 
   /** Whether the frame has the headers that its segmentation is for, and something behind them. */
-  #parse({ bytes, length, segmentation }: Frame): boolean {
+  #parse({ bytes, length, segmentation, source }: Frame): boolean {
     const layers = this.#layers;
     const [version, protocol] = KIND[segmentation];
     if (!parseLayers(bytes, length, layers) || layers.version !== version || layers.protocol !== protocol) return false;
-    return layers.payload > 0 && layers.payload < length;
+    return layers.payload > 0 && layers.payload < (source === null ? length : FRAME_HEAD);
   }
 
   #complete(frame: Frame, sink: FrameSink): Sent {

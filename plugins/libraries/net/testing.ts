@@ -83,7 +83,7 @@ export class TestInterface implements NetInterface {
   readonly links: boolean[] = [];
 
   deliver(frame: Frame): boolean {
-    if (this.room <= 0) return false;
+    if (this.room <= 0 || !frame.load()) return false;
     this.room--;
     this.frames.push(frame.bytes.slice(0, frame.length));
     this.needs.push(frame.needs);
