@@ -54,8 +54,6 @@ export class BusMasterEngine {
   #timer: Timer | null = null;
   // Work that waits for the bus or for time belongs to one life only.
   #life = 0;
-  /** Times that {@linkcode BusMasterEngine.#posted} is on its way: the last one counts. */
-  #posts = 0;
   readonly #wiring: EngineWiring;
   readonly #table: PrdTable;
   readonly #mover: Mover;
@@ -181,12 +179,12 @@ export class BusMasterEngine {
     if (this.#exhausted && !this.#wiring.behaviour.runsPastEnd) return;
     this.#phase = Phase.STARTING;
     this.#life++;
-    this.#posts++;
     this.#wiring.scheduler.post(this.#posted);
   }
 
+  /** One function for every start: which of them it was posted for does not matter. */
   readonly #posted = (): void => {
-    if (--this.#posts === 0 && this.#phase === Phase.STARTING && !this.#stalled) this.#go();
+    if (this.#phase === Phase.STARTING && !this.#stalled) this.#go();
   };
 
   /** Work that does nothing once its transfer is over. */

@@ -233,10 +233,11 @@ both("FLUSH CACHE is busy until the medium has everything, and tells when it can
   assertEquals(new DataView(w.pio(256).buffer).getUint16(170, true), 0x4001);
 });
 
-both("a reset while a flush is under way: its end is never seen", (w) => {
+both("a reset while a flush is under way: its end is never seen", (w, isQemu) => {
   w.guest.ioWrite(0x1f7, 1, 0xe7);
   w.guest.ioWrite(0x3f6, 1, 4);
   w.scheduler.settle();
+  if (!isQemu) assertEquals([w.i(0x3f6) & 0x80, end(w)], [0x80, "00/00 -"]);
   w.o(0x3f6, 0);
   w.fresh();
   w.scheduler.settle();
@@ -334,6 +335,8 @@ both("TRIM makes zeros of its ranges, and stops at the first that is not on the 
   assertEquals([0, 1, 2, 3, 8, 9].map((n) => w.disk.bytes[512 * n + 9]), [9, 0, 0, 30, 0, 72]);
   assertEquals(trim(w, [[20, 1], [4095, 2], [22, 1]]), `41 04 01/${isQemu ? "04" : "05"} irq`);
   assertEquals([20, 22].map((n) => w.disk.bytes[512 * n + 9]), [0, 7 * 22 + 9]);
+  assertEquals(trim(w, [[9_000_000, 0], [30, 1]]).slice(0, 5), "50 00", "an entry of nothing is nowhere");
+  assertEquals(w.disk.bytes[512 * 30 + 9], 0);
   w.o(0x1f1, 2);
   w.o(0x1f7, 0x06);
   assertEquals(w.state().slice(0, 5), "41 04", "DATA SET MANAGEMENT knows TRIM only");
@@ -412,6 +415,20 @@ Deno.test("the CD-ROM beside a disk: each device answers for itself", () => {
   w.o(0x1f6, 0xa0);
   w.o(0x1f7, 0xec);
   assertEquals(w.pio(256)[0], 0x40);
+});
+
+Deno.test("a 48-bit count of 0 is 65536 sectors", () => {
+  const disk = new RamBackend(512, { content: "zero" });
+  Object.defineProperty(disk, "size", { value: 2 ** 31 });
+  disk.read = () => true;
+  const w = ideWorld({ drives: [diskOptions(disk)] });
+  w.o(0x1f2, 0, 0);
+  w.o(0x1f3, 0, 7);
+  w.o(0x1f4, 0, 0);
+  w.o(0x1f5, 0, 0);
+  w.o(0x1f6, 0xe0);
+  w.o(0x1f7, 0x42);
+  assertEquals(w.state().slice(0, 20), "50 00 00 07 00 01 e0");
 });
 
 Deno.test("a large disk: 28 bits say what they reach, 48 bits all of it", () => {

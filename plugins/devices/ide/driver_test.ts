@@ -203,6 +203,38 @@ Deno.test("a bus error: the timer finds it, the channel is reset, the request fa
   assertEquals(first32(w), 5);
 });
 
+Deno.test("an interrupt with a bus error beside it is no success", async () => {
+  const w = await driverWorld();
+  const { read } = w.io;
+  let lies = 1;
+  w.io.read = (port, width) => {
+    const value = read.call(w.io, port, width);
+    return port === 0xc002 && (value & 4) !== 0 && lies-- > 0 ? value | 2 : value;
+  };
+  assertEquals(await w.settle(w.driver.read(1, w.buffer, 512)), BlockStatus.IO_ERROR);
+  assertEquals(w.warnings.length, 1);
+  assertEquals(await w.settle(w.driver.read(1, w.buffer, 512)), BlockStatus.OK);
+});
+
+Deno.test("the engine is stopped at the end of a transfer, and before a drive that takes too long is reset", async () => {
+  const w = await driverWorld({ burst: 512, burstTime: 20e9 });
+  assertEquals(await w.settle(w.driver.read(1, w.buffer, 512)), BlockStatus.OK);
+  assertEquals(w.i(0xc000), 0);
+  const writes: string[] = [];
+  const { write } = w.io;
+  w.io.write = (port, width, value) => {
+    writes.push(`${port.toString(16)} ${value}`);
+    write.call(w.io, port, width, value);
+  };
+  const slow = w.driver.read(1, w.buffer, 4096);
+  writes.length = 0;
+  assertEquals(await w.settle(slow), BlockStatus.IO_ERROR);
+  assertEquals(writes.slice(0, 3), ["c000 0", "c002 6", "3f6 6"]);
+  w.space.bytes(w.buffer, 4096).fill(0);
+  w.run();
+  assertEquals(w.space.bytes(w.buffer, 4096), new Uint8Array(4096));
+});
+
 Deno.test("requests that wait behind one that is lost are served after the reset", async () => {
   const table = new PageTable();
   for (let page = 0; page < 0x400; page++) table.pages.set(page, page);

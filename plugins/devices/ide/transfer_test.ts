@@ -108,6 +108,48 @@ Deno.test("a hole inside a region is as long as its page, on both sides of it da
   }
 });
 
+Deno.test("a hole that begins inside a page ends with it", () => {
+  for (const burstTime of [0, 100]) {
+    const table = new PageTable({ 0x3000: 0x6000, 0x4000: 0x7000 });
+    const w = ideWorld({ translate: table.translate, faultPolicy: "pretend", burstTime });
+    // 4 KiB from 2A00h on: 600h bytes of page 2, the rest of page 3.
+    w.put(0x7000, "002a0000 00100080");
+    w.ol(C4, 0x4000);
+    start(w, READ, 0, 8);
+    w.run();
+    assertEquals(w.space.bytes(0x6000, 0xa00), w.disk.bytes.subarray(0x600, 0x1000));
+    assertEquals(w.ide.holes, 1);
+  }
+});
+
+Deno.test("under `abort` nothing behind the first hole is asked for", () => {
+  for (const burstTime of [0, 100]) {
+    const w = holeWorld({ burstTime });
+    w.table.pages.delete(3);
+    start(w, READ, 0, 3);
+    w.run();
+    assertEquals(w.table.faults, [0x2000]);
+  }
+});
+
+Deno.test("an engine that was under way when the drive was reset serves no command before it is started again", () => {
+  const w = ideWorld({ burst: 512, burstTime: 100 });
+  w.put(0x10000, "00000200 00080000  00000300 00080080");
+  w.ol(C4, 0x10000);
+  start(w, READ, 0, 4);
+  w.scheduler.step();
+  w.o(0x3f6, 4);
+  w.o(0x3f6, 0);
+  w.lba28(9, 1);
+  w.o(0x1f7, READ);
+  w.run();
+  assertEquals([w.state().slice(0, 2), w.get(0x20200, 1), w.get(0x30000, 1)], ["58", "00", "00"]);
+  w.o(C0, 0);
+  w.o(C0, 9);
+  w.run();
+  assertEquals([w.state().slice(0, 2), w.get(0x20000, 1)], ["50", "09"]);
+});
+
 Deno.test("a table that cannot be read: nothing there, or zeros that lead to address 0", () => {
   const outcome = (options: IdeWorldOptions) => {
     const w = holeWorld(options);
