@@ -52,6 +52,7 @@ const SUBJECTS: readonly Subject[] = [
   { plugin: pseriesTce, with: { ddw: true, pageSizes: "4KiB", profile: "qemu-tcg" } },
   { plugin: amdIommu, with: { mode: "strict" }, tables: 2 * MIB },
   { plugin: amdIommu, with: { mode: "lazy", pageTableLevels: 1 }, tables: 2 * MIB },
+  { plugin: amdIommu, with: { personality: "qemu" }, tables: 2 * MIB },
   { plugin: xenGrant, with: { maxGrantFrames: 1 }, keeps: 4096 + 64 },
   { plugin: xenGrant, with: { maxGrantFrames: 2, version: 2, policy: "cached", inUse: "defer" }, keeps: 3 * 4096 + 64 },
   { plugin: xenPv, with: { pool: "1MiB", spare: "1MiB" }, keeps: MIB + 3 * 4096 },

@@ -162,3 +162,12 @@ Deno.test("with an entitlement each call tells in r4 by how many bytes more or l
   assertEquals(tce.hcall(PUT, LIOBN, 0x2_0000, 0x5003), -44);
   assertEquals([tce.hcall(STUFF, LIOBN, 0x1000, 0, 16), BigInt.asIntN(64, tce.r4)], [0, -65536n]);
 });
+
+Deno.test("QEMU's personality is the profile qemu-tcg, unless a profile is given", () => {
+  const profile = (options: Record<string, unknown>) => new TceWorld(options).phb.config.profile;
+  assertEquals([{}, { personality: "qemu" }, { personality: "qemu", profile: "kvm" }].map(profile), [
+    "lopar",
+    "qemu-tcg",
+    "kvm",
+  ]);
+});

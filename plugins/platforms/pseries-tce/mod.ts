@@ -12,11 +12,13 @@ import { PseriesGuest, PseriesPlatform } from "./platform.ts";
 const GIB = 2 ** 30;
 
 const options = {
-  profile: option.choice("Whose hypervisor: LoPAR's text, QEMU's own handlers, or KVM's in the kernel.", [
-    "lopar",
-    "qemu-tcg",
-    "kvm",
-  ], { default: "lopar" }),
+  personality: option.choice("As LoPAR has it, or as QEMU does: the profile where none is given.", ["spec", "qemu"], {
+    default: "spec",
+  }),
+  profile: option.choice(
+    "Whose hypervisor: LoPAR's text, QEMU's own handlers, or KVM's in the kernel. Default: by the personality.",
+    ["lopar", "qemu-tcg", "kvm"],
+  ),
   ddw: option.boolean("Offer dynamic windows: a device with a 64-bit mask then reaches all memory directly.", {
     default: false,
   }),

@@ -10,7 +10,8 @@ import { IO_PAGE_SIZES } from "./layout.ts";
 
 /** The values of the plugin's options; sizes in bytes. See the README. */
 export interface Options {
-  readonly profile: ProfileName;
+  readonly personality: "spec" | "qemu";
+  readonly profile?: ProfileName;
   readonly ddw: boolean;
   readonly windowSize: number;
   readonly pageSizes: string;
@@ -25,6 +26,9 @@ export interface Options {
   readonly strict: boolean;
   readonly merge: boolean;
 }
+
+/** Whose hypervisor it is, where nothing more exact is said. */
+export const PROFILE_OF: Readonly<Record<Options["personality"], ProfileName>> = { spec: "lopar", qemu: "qemu-tcg" };
 
 /** The RTAS mask for the option `pageSizes`. @throws {InputError} when it names a size that there is not. */
 export function pageSizeMask(text: string, { file, path }: { file: string; path: string }): number {

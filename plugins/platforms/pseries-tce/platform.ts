@@ -15,7 +15,7 @@ import type {
 } from "@iova/core";
 import { GuestPhb, tceDmaOps } from "./guest.ts";
 import { Entitlement, hypervisorOf, PartitionMemory, type Phb } from "./hardware.ts";
-import { type Options, pageSizeMask } from "./options.ts";
+import { type Options, pageSizeMask, PROFILE_OF } from "./options.ts";
 
 const PAGE_SHIFTS = { "4KiB": 12, "64KiB": 16 } as const;
 
@@ -62,11 +62,12 @@ export class PseriesPlatform extends PseriesGuest {
 
   /** Adds a host bridge to the machine's hypervisor. */
   constructor(services: MachineServices, options: Options) {
-    const { partition, entitlement = Infinity, pageSizes, ...rest } = options;
+    const { partition, entitlement = Infinity, pageSizes, personality, profile = PROFILE_OF[personality], ...rest } =
+      options;
     const ranges = partition === undefined
       ? services.space.ramRegions.map(({ base, size }) => [base, size] as const)
       : [[0, partition] as const];
-    const config = { ...rest, pageSizes: pageSizeMask(pageSizes, services.where) };
+    const config = { ...rest, profile, pageSizes: pageSizeMask(pageSizes, services.where) };
     const phb = hypervisorOf(services).addPhb(config, new PartitionMemory(ranges), new Entitlement(entitlement));
     super(options, () => phb.firmware());
     this.phb = phb;

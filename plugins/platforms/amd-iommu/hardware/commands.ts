@@ -116,7 +116,7 @@ export class CommandRing {
   /** Executes one command; false when there is none, or the next one has to wait. */
   step(): boolean {
     const { ring } = this;
-    if (ring.head === ring.tail || !this.#signals.is(RUN)) return false;
+    if (ring.head === ring.tail || !this.#signals.is(RUN) || !ring.isInside) return false;
     const outcome = this.#fetch() ? this.#execute() : NO_MEMORY;
     if (outcome !== DONE) return this.#stopped(outcome);
     this.executed++;
@@ -158,6 +158,10 @@ export class CommandRing {
   #execute(): Outcome {
     const words = this.#words;
     const handler = this.#handlers[words[1] >>> OPCODE_SHIFT];
+    if (this.#parts.personality.skipsIllegalCommands) {
+      const outcome = handler?.run() ?? DONE;
+      return outcome === Outcome.ILLEGAL ? DONE : outcome;
+    }
     return handler === undefined || handler.refuses(words) ? Outcome.ILLEGAL : handler.run();
   }
 
@@ -225,8 +229,13 @@ export class CommandRing {
     // Type needs InvIotlbTypeSup, which is not offered.
     if ((w2 & mask.type) !== 0) return Outcome.ILLEGAL;
     const requester = w0 & mask.deviceId;
-    if (!this.#isTrusted(requester)) return Outcome.DONE;
     const lo = w2 & ADDRESS_LOW;
+    if (this.#parts.personality.invalidatesOwnIotlb && (w2 & mask.s) === 0) {
+      const { table } = this.#parts;
+      const at = table.find(requester);
+      this.#invalidator.ownPage(table.words[at + DteWord.DOMAIN], hi, lo);
+    }
+    if (!this.#isTrusted(requester)) return Outcome.DONE;
     const pasid = ((w1 & mask.pasidHigh) >>> shift.pasidHigh) << 16 |
       ((w0 & mask.pasidMiddle) >>> shift.pasidMiddle) << 8 | (w1 & mask.pasidLow) >>> shift.pasidLow;
     const sent = this.#ats.invalidate({

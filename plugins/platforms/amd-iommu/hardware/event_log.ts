@@ -48,9 +48,11 @@ export class EventLog {
   readonly #log: LogRing;
   readonly #registers: RegisterFile;
   readonly #host: TranslatorHost;
+  readonly #logs: boolean;
 
-  /** Writes into `log`; hardware errors also into `registers`. */
-  constructor(log: LogRing, registers: RegisterFile, host: TranslatorHost) {
+  /** Writes into `log`; hardware errors also into `registers`. `logs` false: nothing is ever written. */
+  constructor(log: LogRing, registers: RegisterFile, host: TranslatorHost, logs = true) {
+    this.#logs = logs;
     this.#log = log;
     this.#registers = registers;
     this.#host = host;
@@ -141,7 +143,7 @@ export class EventLog {
   }
 
   #write(w0: number, w1: number, w2: number, w3: number, tx: Transaction | null): void {
-    if (!this.#log.write(w0, w1, w2, w3)) return;
+    if (!this.#logs || !this.#log.write(w0, w1, w2, w3)) return;
     const flags = w1 >>> 16 & 0xfff;
     this.#host.fault({
       cause: NAMES[w1 >>> CODE_SHIFT],

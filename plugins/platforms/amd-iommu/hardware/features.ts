@@ -7,9 +7,12 @@
 
 import { Control, Efr, Efr2, maskOf } from "../layout.ts";
 import type { HardwareOptions } from "./options.ts";
+import { PERSONALITIES } from "./personality.ts";
 
 /** The extended feature register's bytes. */
-export function featureBytes({ pri, hostLevels, accessDirty }: HardwareOptions): Uint8Array {
+export function featureBytes({ pri, hostLevels, accessDirty, personality }: HardwareOptions): Uint8Array {
+  const { efr } = PERSONALITIES[personality];
+  if (efr !== null) return new Uint8Array(Int32Array.from(efr).buffer);
   const page = pri ? 1 : 0;
   const had = accessDirty ? 1 : 0;
   return Efr.encode({

@@ -30,19 +30,26 @@ export class Invalidator {
     if (--this.#pending === 0) this.#progress();
   };
 
-  /** `progress` is called when the last lease that was waited for has ended. */
+  readonly #wholeDomains: boolean;
+
+  /**
+   * `progress` is called when the last lease that was waited for has ended. `wholeDomains`: whatever pages a command
+   * names, their domain goes.
+   */
   constructor(
     host: TranslatorHost,
     table: DeviceTable,
     iotlb: AddressCache | null,
     directories: AddressCache | null,
     progress: () => void,
+    wholeDomains = false,
   ) {
     this.#host = host;
     this.#table = table;
     this.#iotlb = iotlb;
     this.#directories = directories;
     this.#progress = progress;
+    this.#wholeDomains = wholeDomains;
     table.onUse = (requester, domain) => this.#used(requester, domain);
   }
 
@@ -64,8 +71,9 @@ export class Invalidator {
     this.#announce({ first: 0n, last: LAST, requester });
   }
 
-  /** INVALIDATE_IOMMU_PAGES: a block of 2^`shift` bytes in a domain; `directories`: cached directory entries too. */
-  pages(domain: number, hi: number, lo: number, shift: number, directories: boolean): void {
+  /** INVALIDATE_IOMMU_PAGES: a block of 2^`named` bytes in a domain; `directories`: cached directory entries too. */
+  pages(domain: number, hi: number, lo: number, named: number, directories: boolean): void {
+    const shift = this.#wholeDomains ? 64 : named;
     this.#iotlb?.invalidate(domain, hi, lo, shift);
     if (directories) this.#directories?.invalidate(domain, hi, lo, shift);
     const users = domain === this.#recentDomain ? this.#recentUsers : this.#usersOf(domain);
@@ -76,6 +84,11 @@ export class Invalidator {
       this.#pending++;
       this.#host.invalidateAt(hi & ~above, lo & ~within, hi | above, lo | within, users[i], this.#done);
     }
+  }
+
+  /** One page of the IOMMU's own cache, and nothing else. */
+  ownPage(domain: number, hi: number, lo: number): void {
+    this.#iotlb?.invalidate(domain, hi, lo, 12);
   }
 
   /** INVALIDATE_IOMMU_ALL: everything. */

@@ -31,10 +31,12 @@ import { controlMask, feature2Bytes, featureBytes } from "./features.ts";
 import { IommuFunction } from "./function.ts";
 import { Invalidator } from "./invalidation.ts";
 import { ivrsTable } from "./ivrs.ts";
+import { LooseWalker } from "./loose_walk.ts";
 import { EVENT_LOG, LogRing, PPR_LOG } from "./log_ring.ts";
 import { Lookup } from "./lookup.ts";
 import { type DeviceRange, type HardwareOptions, readExcluded } from "./options.ts";
 import type { RequestParts } from "./parts.ts";
+import { PERSONALITIES } from "./personality.ts";
 import { RegisterFile } from "./register_file.ts";
 import { Requests } from "./requests.ts";
 import { ControlBit, Signals, StatusBit } from "./signals.ts";
@@ -101,7 +103,7 @@ export class IommuSite {
 /** The translator. */
 class Iommu implements BusTranslator {
   readonly name = "amd-iommu";
-  readonly registers: RegisterFile = new RegisterFile(REGISTER_SPAN);
+  readonly registers: RegisterFile;
   /** Absent when devices may have no translation caches. */
   readonly ats?: Ats;
   readonly #ivrs: Uint8Array;
@@ -125,6 +127,8 @@ class Iommu implements BusTranslator {
     fn: IommuFunction,
     ivrs: Uint8Array,
   ) {
+    const personality = PERSONALITIES[options.personality];
+    this.registers = new RegisterFile(REGISTER_SPAN, personality.takesEveryBit);
     const { registers } = this;
     this.#ivrs = ivrs;
     this.#excluded = excluded;
@@ -134,7 +138,7 @@ class Iommu implements BusTranslator {
       entries === 0 ? null : new AddressCache(entries, options.iotlbWays, options.iotlbPolicy, services.random, grain);
     const iotlb = cache(options.iotlb, levelShift(1));
     const directories = cache(options.walkCache, levelShift(2));
-    const signals = this.#signals = new Signals(registers, memory, fn);
+    const signals = this.#signals = new Signals(registers, memory, fn, personality.alwaysInterrupts);
     this.#eventLog = new LogRing(registers, EVENT_LOG, memory, signals, {
       run: StatusBit.EVENT_LOG_RUN,
       overflow: StatusBit.EVENT_OVERFLOW,
@@ -147,19 +151,27 @@ class Iommu implements BusTranslator {
       interrupt: StatusBit.PPR_INT,
       interruptEnable: ControlBit.PPR_INT_EN,
     });
-    const walker = new PageWalker(memory, directories);
+    const walker = personality.looseWalk ? new LooseWalker(memory, directories) : new PageWalker(memory, directories);
     const parts: RequestParts = this.#parts = {
       registers,
       table: new DeviceTable(registers, memory, options, excluded),
       lookup: new Lookup(iotlb, walker, options.npCache),
       walker,
-      events: new EventLog(this.#eventLog, registers, host),
+      events: new EventLog(this.#eventLog, registers, host, personality.logsEvents),
       options,
+      personality,
     };
     const progress = () => this.#commands.resume();
     this.#atsRequests = new AtsRequests(parts);
     this.#requests = new Requests(parts, this.#atsRequests, iotlb);
-    this.#invalidator = new Invalidator(host, parts.table, iotlb, directories, progress);
+    this.#invalidator = new Invalidator(
+      host,
+      parts.table,
+      iotlb,
+      directories,
+      progress,
+      personality.invalidatesDomains,
+    );
     this.#service = new Ats(parts, host, services.scheduler, this.#pprLog, signals, progress);
     if (options.ats) this.ats = this.#service;
     this.#commands = new CommandRing(parts, host, signals, this.#invalidator, this.#service);
@@ -225,9 +237,10 @@ class Iommu implements BusTranslator {
 
   #defineRegisters(options: HardwareOptions): void {
     const { registers } = this;
+    const { personality } = this.#parts;
     registers.preset(Register.EFR, featureBytes(options));
     registers.preset(Register.EFR2, feature2Bytes(options));
-    registers.define({ offset: Register.STATUS, clearOnOne: CLEAR_ON_ONE });
+    if (!personality.takesEveryBit) registers.define({ offset: Register.STATUS, clearOnOne: CLEAR_ON_ONE });
     registers.define({
       offset: Register.CONTROL,
       writable: controlMask(options),

@@ -91,6 +91,12 @@ export class Ring {
     return this.#words[this.#tail];
   }
 
+  /** Whether both pointers are in the ring: always, unless registers take what is written to them. */
+  get isInside(): boolean {
+    const { bytes } = this;
+    return this.head >>> 0 < bytes && this.tail >>> 0 < bytes;
+  }
+
   /** Moves the pointer that hardware owns one entry on. */
   advance(): void {
     const next = this.#words[this.#own] + ENTRY;

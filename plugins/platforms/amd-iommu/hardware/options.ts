@@ -8,6 +8,9 @@ import { InputError, type MachineServices, option, type OptionsOf } from "@iova/
 
 /** What an IOMMU is like. `mod.ts` takes these into the plugin's options. */
 export const HARDWARE_OPTIONS = {
+  personality: option.choice("As the specification has it, or as QEMU 7.2 does.", ["spec", "qemu"], {
+    default: "spec",
+  }),
   iotlb: option.integer("Entries of the IOTLB, a power of two; 0: none.", { default: 1024, max: 1 << 20 }),
   iotlbWays: option.integer("Entries in which a translation may stand, a power of two.", {
     default: 4,

@@ -8,6 +8,7 @@ import type { DeviceTable } from "./device_table.ts";
 import type { EventLog } from "./event_log.ts";
 import type { Lookup } from "./lookup.ts";
 import type { HardwareOptions } from "./options.ts";
+import type { Personality } from "./personality.ts";
 import type { RegisterFile } from "./register_file.ts";
 import type { PageWalker } from "./walk.ts";
 
@@ -19,4 +20,5 @@ export interface RequestParts {
   readonly walker: PageWalker;
   readonly events: EventLog;
   readonly options: HardwareOptions;
+  readonly personality: Personality;
 }

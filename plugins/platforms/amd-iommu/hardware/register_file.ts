@@ -31,9 +31,12 @@ export class RegisterFile implements RegisterBlock {
   readonly #rules: (RegisterRule | undefined)[] = [];
   readonly #atReset: [word: number, value: number][] = [];
 
-  /** Registers below offset `span`. */
-  constructor(span: number) {
+  readonly #takesEveryBit: boolean;
+
+  /** Registers below offset `span`. `takesEveryBit`: what a rule lets software write is all that is written. */
+  constructor(span: number, takesEveryBit = false) {
     this.words = new Int32Array(span / 4);
+    this.#takesEveryBit = takesEveryBit;
   }
 
   /** Adds a register. */
@@ -64,11 +67,11 @@ export class RegisterFile implements RegisterBlock {
     const rule = this.#rules[offset >> 3];
     const high = (offset & 4) !== 0;
     if (rule === undefined || width !== 4 || (offset & 3) !== 0 || this.locked) return;
-    if (rule.accepts && !rule.accepts(high ? null : value)) return;
+    if (!this.#takesEveryBit && rule.accepts && !rule.accepts(high ? null : value)) return;
     const at = rule.offset / 4;
     const low = this.words[at];
     const upper = this.words[at + 1];
-    this.words[offset >> 2] = merge(rule, high ? 1 : 0, high ? upper : low, value);
+    this.words[offset >> 2] = this.#takesEveryBit ? value : merge(rule, high ? 1 : 0, high ? upper : low, value);
     rule.written?.(low, upper);
   }
 }

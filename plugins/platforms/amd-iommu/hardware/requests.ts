@@ -14,6 +14,7 @@ import { type Lookup, SNOOP, use } from "./lookup.ts";
 import type { HardwareOptions } from "./options.ts";
 import { identity, passAll } from "./pass.ts";
 import type { RequestParts } from "./parts.ts";
+import type { Personality } from "./personality.ts";
 import type { RegisterFile } from "./register_file.ts";
 import { mayBeSpecial, Range, rangeOf } from "./special_ranges.ts";
 import { Walk } from "./page_entry.ts";
@@ -50,6 +51,8 @@ export class Requests {
   readonly #options: HardwareOptions;
   readonly #ats: AtsRequests;
   readonly #ht: boolean;
+  readonly #personality: Personality;
+  readonly #loose: boolean;
   readonly #iotlb: AddressCache | null;
   // The device whose paged entry was used last, and what it grants.
   #recent = NOBODY;
@@ -72,8 +75,12 @@ export class Requests {
     this.#options = parts.options;
     this.#ats = ats;
     this.#ht = !parts.options.htRangeIgnore;
+    this.#personality = parts.personality;
+    this.#loose = parts.personality.looseWalk;
     const written = () => this.configure();
-    parts.registers.define({ offset: Register.EXCL_BASE, writable: maskOf(ExclBase), written });
+    if (!parts.personality.takesEveryBit) {
+      parts.registers.define({ offset: Register.EXCL_BASE, writable: maskOf(ExclBase), written });
+    }
     parts.registers.define({ offset: Register.EXCL_LIMIT, writable: maskOf(ExclLimit), written });
   }
 
@@ -97,11 +104,16 @@ export class Requests {
   }
 
   #missed(tx: Transaction, out: Translation): BusStatus {
+    if (this.#personality.messageWindowFirst && this.#enabled && rangeOf(tx.hi, tx.lo, false) === Range.INTERRUPT) {
+      return identity(tx, out, BOTH);
+    }
     if (!this.#plain || tx.addressType !== UNTRANSLATED || tx.pasid >= 0) return this.#uncommon(tx, out);
     const at = this.#table.find(tx.requester);
     const { words } = this.#table;
     if (words[at] !== PAGED) return this.#unpaged(tx, out, words, at);
-    if (tx.requester !== this.#recent && at !== 0) this.#remember(tx.requester, words, at);
+    if (tx.requester !== this.#recent && at !== 0 && !this.#loose) {
+      this.#remember(tx.requester, words, at);
+    }
     return this.#paged(tx, out, words, at, false);
   }
 
@@ -123,10 +135,12 @@ export class Requests {
         return this.#special(tx, out, range, words[at + FLAGS]);
       }
     }
-    if ((granted & access) !== access) return this.#fault(tx, words, at, Walk.PERMISSION);
+    // A loose walk looks at the entry's rights when the page is not cached, and nobody does afterwards.
+    const counted = this.#loose ? BOTH : granted;
+    if ((counted & access) !== access) return this.#fault(tx, words, at, Walk.PERMISSION);
     const result = this.#lookup.find(words, at, hi, lo, access, out, guessed);
     if (result !== WALKED) return this.#fault(tx, words, at, result);
-    out.rights &= granted;
+    out.rights &= counted;
     if ((words[at + FLAGS] & SNOOP_DISABLED) === 0) out.snoop = true;
     return OK;
   }
@@ -147,7 +161,7 @@ export class Requests {
   /** Mode 0, or no translation at all. */
   #tableless(tx: Transaction, out: Translation, words: Int32Array, at: number): BusStatus {
     const flags = words[at + FLAGS];
-    const isIdentity = words[at] === DteState.IDENTITY;
+    const isIdentity = words[at] === DteState.IDENTITY || this.#personality.passesWithoutTv;
     const range = rangeOf(tx.hi, tx.lo, this.#ht);
     if (range !== MEMORY && !(isIdentity && this.#wantsTranslation(range, flags))) {
       return this.#special(tx, out, range, flags);

@@ -40,8 +40,11 @@ export class Signals {
   readonly #memory: TranslatorMemory;
   readonly #fn: IommuFunction;
 
-  /** Sends messages as `fn`'s capability says, through `memory`. */
-  constructor(registers: RegisterFile, memory: TranslatorMemory, fn: IommuFunction) {
+  readonly #always: boolean;
+
+  /** Sends messages as `fn`'s capability says, through `memory`. `always`: whatever its switch in the control register says. */
+  constructor(registers: RegisterFile, memory: TranslatorMemory, fn: IommuFunction, always = false) {
+    this.#always = always;
     this.#registers = registers;
     this.#memory = memory;
     this.#fn = fn;
@@ -66,7 +69,7 @@ export class Signals {
   /** Sends the interrupt message if switch `when` is on and the message capability enabled. */
   interrupt(when: number): void {
     const message = this.#fn.message();
-    if (!this.enabled(when) || message === null || !this.#mayWrite(message.address)) return;
+    if (!(this.#always || this.enabled(when)) || message === null || !this.#mayWrite(message.address)) return;
     this.interrupts++;
     this.#registers.locked = true;
     this.#memory.write32(message.address, message.data);
