@@ -46,6 +46,22 @@ function content({ workloads, devices, warnings }: MachineReport) {
   };
 }
 
+function cards(platform: Manifest["platform"], options: Options): Manifest {
+  const { memory = "64MiB", ...more } = options;
+  const plain = { checksum: false, segmentation: false, ...more };
+  return {
+    memory: memory as string,
+    seed: 20261127,
+    platform,
+    checks: ["dma-debug"],
+    devices: ["nic0", "nic1"].map((id) => ({ id, use: "virtio-net", with: plain })),
+    workload: [
+      { use: "net-stream", device: "nic1", with: { receiver: "nic0", count: 40, size: 1400 } },
+      { use: "net-stream", device: "nic0", with: { receiver: "nic1", count: 40, size: 60 } },
+    ],
+  };
+}
+
 const PSERIES = { memory: "256MiB", vectors: 0 };
 const MANIFESTS: [what: string, manifest: Manifest][] = [
   ["virtio-blk", disk("virtio-blk", "direct", {})],
@@ -80,6 +96,11 @@ const MANIFESTS: [what: string, manifest: Manifest][] = [
   ["IDE", disk("ide", "direct", {})],
   ["IDE behind an AMD IOMMU", disk("ide", "amd-iommu", {})],
   ["IDE over bounce buffers", disk("ide", "swiotlb", {})],
+  ["virtio-net", cards("direct", {})],
+  ["virtio-net with packed rings", cards("direct", { packed: true })],
+  ["virtio-net behind an AMD IOMMU", cards("amd-iommu", {})],
+  ["virtio-net over bounce buffers", cards("swiotlb", {})],
+  ["virtio-net behind TCE tables", cards("pseries-tce", PSERIES)],
 ];
 
 for (const [what, manifest] of MANIFESTS) {

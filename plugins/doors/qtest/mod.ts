@@ -5,8 +5,9 @@
  * @module
  */
 
-import { API_VERSION, defineDoor, type DoorPlugin, option } from "@iova/core";
+import { API_VERSION, defineDoor, type DoorPlugin, option, PluginError } from "@iova/core";
 import { drive } from "./drive.ts";
+import { QemuError } from "./qemu/lines.ts";
 
 export { drive, driveMachine, type DrivenMachine, type DriveOptions } from "./drive.ts";
 export type { Board } from "./board/board.ts";
@@ -30,7 +31,11 @@ const qtest: DoorPlugin = defineDoor({
 Platforms: direct and swiotlb (pc), amd-iommu (q35), pseries-tce (pseries). Devices: those that QEMU has.`,
   options,
   async run({ names: [manifest], load, report }, { qemu }) {
-    return report(await drive(manifest, { ...load, ...(qemu !== undefined && { qemu }) }));
+    try {
+      return report(await drive(manifest, { ...load, ...(qemu !== undefined && { qemu }) }));
+    } catch (error) {
+      throw error instanceof QemuError ? new PluginError("qtest", "drive", error) : error;
+    }
   },
 });
 

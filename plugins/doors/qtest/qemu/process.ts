@@ -15,6 +15,7 @@ import {
   memoryFile,
   SystemError,
 } from "@iova/libc";
+import { InputError } from "@iova/core";
 import { join } from "@std/path/join";
 import { QtestConnection } from "./connection.ts";
 import { QemuError } from "./lines.ts";
@@ -122,7 +123,7 @@ export class QemuProcess {
 /**
  * Asks a program for its version.
  *
- * @throws {QemuError} when there is no such program, or it is no QEMU.
+ * @throws {InputError} when there is no such program, or it is no QEMU.
  */
 export async function qemuVersion(program: string): Promise<readonly [major: number, minor: number]> {
   let text = "";
@@ -131,11 +132,15 @@ export async function qemuVersion(program: string): Promise<readonly [major: num
     text = new TextDecoder().decode(stdout);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
-    throw new QemuError(`there is no program ${program}`);
+    throw noQemu(program, "which is not there");
   }
   const match = /QEMU emulator version (\d+)\.(\d+)/.exec(text);
-  if (match === null) throw new QemuError(`${program} does not say that it is a QEMU`);
+  if (match === null) throw noQemu(program, "which does not say that it is a QEMU");
   return [Number(match[1]), Number(match[2])];
+}
+
+function noQemu(program: string, what: string): InputError {
+  return new InputError({ file: "--qemu", found: `${program}, ${what}`, expected: "a QEMU system emulator" });
 }
 
 /** The name by which another process of the same user opens one of our descriptors. */
