@@ -66,6 +66,13 @@ const PSERIES = { memory: "256MiB", vectors: 0 };
 const MANIFESTS: [what: string, manifest: Manifest][] = [
   ["virtio-blk", disk("virtio-blk", "direct", {})],
   ["virtio-blk behind an AMD IOMMU", disk("virtio-blk", "amd-iommu", {})],
+  ["virtio-blk, legacy", disk("virtio-blk", "direct", { transport: "legacy" })],
+  ["virtio-blk, legacy with interrupt lines", disk("virtio-blk", "direct", { transport: "legacy", vectors: 0 })],
+  [
+    "virtio-blk, transitional, driven by its legacy interface over four queues",
+    disk("virtio-blk", "direct", { transport: "transitional", driverInterface: "legacy", queues: 4, vectors: 5 }),
+  ],
+  ["virtio-blk of four queues", disk("virtio-blk", "direct", { queues: 4, vectors: 5 })],
   [
     "virtio-blk behind an AMD IOMMU, flushed lazily",
     disk("virtio-blk", { use: "amd-iommu", with: { mode: "lazy" } }, {}),

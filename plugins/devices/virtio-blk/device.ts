@@ -43,6 +43,8 @@ export interface BlockModelOptions extends BlockTraits {
   /** At most 20 bytes count. */
   readonly serial: string;
   readonly events: EventStream;
+  /** The interfaces that it will have. Default `modern`. */
+  readonly transport?: "modern" | "transitional" | "legacy";
   /** Default `spec`. */
   readonly personality?: "spec" | "qemu";
   /** How long the medium takes for reads, writes and flushes, in nanoseconds; 0: they are done at once. Default 0. */
@@ -140,7 +142,10 @@ export class BlockModel implements VirtioModel {
     this.#handlers = this.#makeHandlers();
     this.queueSizes = new Array<number>(traits.queues).fill(traits.queueSize);
     this.features = blockFeatures(traits);
-    this.legacyFeatures = this.#manners.legacyFeatures;
+    const { transport } = options;
+    this.legacyFeatures = transport === "transitional" || transport === "legacy"
+      ? this.#manners.legacyFeatures[transport]
+      : [];
     this.config = blockConfig(traits, this.#capacity).slice(0, configSize(traits, this.#manners.configSize));
     this.#chooseCache(traits.writeCache);
   }

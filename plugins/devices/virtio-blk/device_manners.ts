@@ -5,6 +5,9 @@
  * @module
  */
 
+import { Feature } from "@iova/virtio";
+import { BlockFeature } from "./layout.ts";
+
 /** One implementation's manners. */
 export interface BlockManners {
   /** The used length: the prefix that was really written, or the whole writable size whatever happened. */
@@ -26,8 +29,8 @@ export interface BlockManners {
   readonly servesUnnegotiated: boolean;
   /** Bytes of the configuration; 0: as many as the features offered need. */
   readonly configSize: number;
-  /** Feature bits that a legacy interface offers besides. */
-  readonly legacyFeatures: readonly number[];
+  /** Feature bits that a legacy interface offers besides: of a device that has no other, and of one that has both. */
+  readonly legacyFeatures: { readonly legacy: readonly number[]; readonly transitional: readonly number[] };
 }
 
 /** By the option `personality`; the rows of `qemu` are those of QEMU 7.2 (hw/block/virtio-blk.c). */
@@ -41,7 +44,7 @@ export const BLOCK_MANNERS: Readonly<Record<"spec" | "qemu", BlockManners>> = {
     looksAtScsi: false,
     servesUnnegotiated: false,
     configSize: 0,
-    legacyFeatures: [],
+    legacyFeatures: { legacy: [], transitional: [] },
   },
   qemu: {
     usedLength: "all",
@@ -52,6 +55,6 @@ export const BLOCK_MANNERS: Readonly<Record<"spec" | "qemu", BlockManners>> = {
     looksAtScsi: true,
     servesUnnegotiated: true,
     configSize: 57,
-    legacyFeatures: [7],
+    legacyFeatures: { legacy: [BlockFeature.SCSI], transitional: [Feature.ANY_LAYOUT] },
   },
 };

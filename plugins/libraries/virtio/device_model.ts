@@ -233,8 +233,7 @@ export class VirtioDevice {
     this.#legacy = legacy;
     const before = this.#status;
     let after = this.manners.registersAsWritten ? value & 0xff : this.#ownBits(value, before, legacy);
-    if (legacy) after &= ~Status.FEATURES_OK;
-    else if ((after & ~before & Status.FEATURES_OK) !== 0 && !this.#acceptable()) after &= ~Status.FEATURES_OK;
+    if (!legacy && (after & ~before & Status.FEATURES_OK) !== 0 && !this.#acceptable()) after &= ~Status.FEATURES_OK;
     this.#status = after;
     this.#live = this.breakdown === "" && this.#mayServe(after);
   }
@@ -242,7 +241,9 @@ export class VirtioDevice {
   /** DEVICE_NEEDS_RESET is the device's bit, and a negotiation that is over stays so (§2.1). */
   #ownBits(value: number, before: number, legacy: boolean): number {
     const sticky = Status.DEVICE_NEEDS_RESET | (legacy ? 0 : Status.FEATURES_OK);
-    return (value & 0xff & ~Status.DEVICE_NEEDS_RESET) | (before & sticky);
+    // A legacy device does not know FEATURES_OK.
+    const foreign = Status.DEVICE_NEEDS_RESET | (legacy ? Status.FEATURES_OK : 0);
+    return (value & 0xff & ~foreign) | (before & sticky);
   }
 
   /** Legacy drivers use their queues before DRIVER_OK (virtio 1.4 §3.1.2). */

@@ -87,7 +87,10 @@ export class LegacyRegisters implements RegisterBlock {
       queue_address: { get: () => this.#page(), set: (value) => this.#place(value) },
       queue_size: { get: () => this.#queue?.size ?? 0 },
       queue_select: { get: () => this.#queueSelect, set: (value) => this.#queueSelect = value },
-      queue_notify: { get: () => this.#notified, set: (value) => device.kick(this.#notified = value) },
+      queue_notify: {
+        get: () => device.manners.registersAsWritten ? -1 : this.#notified,
+        set: (value) => device.kick(this.#notified = value),
+      },
       device_status: { get: () => device.status, set: (value) => this.#writeStatus(value) },
       isr_status: { get: () => this.#interrupts.takeIsr() },
     };
