@@ -157,3 +157,12 @@ test("a disk that grows tells its guest, which finds the new size and uses it", 
     await roundTrip(guest, driver, 4000, 4096);
   });
 });
+
+test("a guest that asks for nothing costs nothing: the loop waits until its time is up", () =>
+  withGuest({ iommu: true, with: { ram: "1MiB" } }, async (guest, driver) => {
+    await roundTrip(guest, driver);
+    guest.server.turn(0);
+    const started = performance.now();
+    guest.server.turn(120);
+    assert(performance.now() - started >= 115);
+  }));
