@@ -235,7 +235,17 @@ export class VirtioDevice {
     let after = this.manners.registersAsWritten ? value & 0xff : this.#ownBits(value, before, legacy);
     if (!legacy && (after & ~before & Status.FEATURES_OK) !== 0 && !this.#acceptable()) after &= ~Status.FEATURES_OK;
     this.#status = after;
+    if (legacy || (after & ~before & Status.FEATURES_OK) !== 0) this.#fitQueues();
     this.#live = this.breakdown === "" && this.#mayServe(after);
+  }
+
+  /** A driver without packed rings finds queues whose size is a power of two. */
+  #fitQueues(): void {
+    for (const queue of this.queues) {
+      if (!queue.enabled && queue.size > 0 && !isQueueSize(this.accepted, queue.size, this.manners.rings)) {
+        queue.size = 2 ** Math.floor(Math.log2(queue.size));
+      }
+    }
   }
 
   /** DEVICE_NEEDS_RESET is the device's bit, and a negotiation that is over stays so (§2.1). */

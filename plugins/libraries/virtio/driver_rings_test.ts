@@ -210,3 +210,11 @@ Deno.test("a packed queue may have any size, a split one a power of two", () => 
   assertEquals([0, 1, 13, 16, 40000].map((most) => queueSizeWithin(split, most)), [0, 1, 8, 16, 32768]);
   assertEquals([queueBytes(packed, 256), queueBytes(split, 256)], [4096, 10246]);
 });
+
+Deno.test("a device whose queues are no powers of two shows a driver without packed rings what it can use of them", () => {
+  const sizes = [true, false].map((packed) => {
+    const w = world({ packed });
+    return [0, 1].map((index) => w.transport.queueSize(index));
+  });
+  assertEquals(sizes, [[13, 16], [8, 16]]);
+});

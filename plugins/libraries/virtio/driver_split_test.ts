@@ -301,3 +301,17 @@ Deno.test("a list refuses a buffer to read after one to write, and more buffers 
   assertThrows(() => new BufferList(2).in(0, 1).out(0, 1), DmaApiError, "follows one that it writes");
   assertThrows(() => new BufferList(1).in(0, 1).in(0, 1), DmaApiError, "more than 1 buffers");
 });
+
+Deno.test("NOTIFICATION_DATA: a kick carries the available index, across its wrap", () => {
+  const given: number[] = [];
+  const w = world({ notify: (next) => void given.push(next) });
+  const one = () => new BufferList(1).in(0x10000, 8);
+  for (let i = 0; i < 65536 + 3; i++) {
+    w.queue.add(one(), 0);
+    w.queue.kick();
+    use(w, i & 7, w.guest.memory.read(w.base + AVAIL + 4 + 2 * (i & 7), 2), 8, (i + 1) & 0xffff);
+    w.queue.poll();
+    w.dma.calls.length = 0;
+  }
+  assertEquals([given.slice(0, 3), given.slice(65534)], [[1, 2, 3], [65535, 0, 1, 2, 3]]);
+});
