@@ -64,13 +64,30 @@ export class GuestHeap {
       if (!isFree(block)) continue;
       const start = roundUp(block.start, align);
       if (start + length > block.end || start + length - 1 > limit) continue;
-      this.#carve(i, start, start + length, kind);
-      this.memory.bytes(start, length).fill(0);
-      this.used += length;
-      this.highWater = Math.max(this.highWater, this.used);
+      this.#take(i, start, length, kind);
       return start;
     }
     return null;
+  }
+
+  /**
+   * Allocates exactly the `size` zeroed bytes at `start`: firmware's tables, a pool whose place is given. False when one
+   * of them is taken, or not the heap's.
+   */
+  allocAt(start: PhysAddr, size: number, kind: MemoryKind = "heap"): boolean {
+    this.#coalesce();
+    const index = this.#find(start);
+    const block = this.#blocks[index];
+    if (block === undefined || !isFree(block) || size < 1 || start + size > block.end) return false;
+    this.#take(index, start, size, kind);
+    return true;
+  }
+
+  #take(index: number, start: PhysAddr, length: number, kind: MemoryKind): void {
+    this.#carve(index, start, start + length, kind);
+    this.memory.bytes(start, length).fill(0);
+    this.used += length;
+    this.highWater = Math.max(this.highWater, this.used);
   }
 
   /** Allocates whole pages, page-aligned. */

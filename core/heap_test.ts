@@ -71,3 +71,29 @@ Deno.test("a limit holds for the last byte", () => {
   const heap = new GuestHeap(space, [[0, 1 << 16]]);
   assertEquals([heap.alloc(4096, 16, 4094), heap.alloc(4096, 16, 4095)], [null, 0]);
 });
+
+Deno.test("memory at a given place is taken whole or not at all, and freed like any other", () => {
+  const guest = heap();
+  guest.memory.bytes(0x5000, 0x2000).fill(7);
+  assertEquals(guest.allocAt(0x5000, 0x2000, "read-only"), true);
+  assertEquals([guest.kindOf(0x5000), guest.kindOf(0x6fff), guest.kindOf(0x7000)], [
+    "read-only",
+    "read-only",
+    "unmanaged",
+  ]);
+  assertEquals(guest.memory.bytes(0x5000, 0x2000).some((byte) => byte !== 0), false);
+  for (const [start, size] of [[0x4fff, 2], [0x6fff, 2], [0x5800, 16], [0xff00, 0x101], [0xfff, 2], [0x2000, 0]]) {
+    assertEquals(guest.allocAt(start, size), false, `${start} ${size}`);
+  }
+  const others = [guest.allocAt(0x1000, 0x4000), guest.allocAt(0x7000, 0x9000), guest.alloc(16)];
+  assertEquals([others, guest.used], [[true, true, null], 0xf000]);
+  assertEquals([guest.free(0x5000), guest.alloc(0x2000, 4096)], [true, 0x5000]);
+});
+
+Deno.test("freed pieces that lie side by side are one place", () => {
+  const guest = heap();
+  const [first, second] = [guest.allocPages(1)!, guest.allocPages(1)!];
+  guest.free(first);
+  guest.free(second);
+  assertEquals(guest.allocAt(first + 0x800, 0x1000), true);
+});

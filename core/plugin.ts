@@ -83,6 +83,11 @@ export interface Platform {
   translator(host: TranslatorHost): BusTranslator | null;
   /** The guest half: called once for each device behind it. */
   dmaOps(context: DmaContext): DmaOps;
+  /**
+   * Counters of the guest half, by name, for the report; those of the hardware half are the translator's. Called after
+   * `stop`, too. Absent: none.
+   */
+  counters?(): Record<string, number>;
   /** Absent: nothing to undo. Called once when the machine stops. */
   stop?(): void;
 }

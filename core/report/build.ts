@@ -8,7 +8,7 @@ import type { BusTranslator } from "../bus_translator.ts";
 import type { DmaStats } from "../dma_ops.ts";
 import { guarded } from "../errors.ts";
 import type { ResolvedDevice, ResolvedMachine } from "../manifest/resolved.ts";
-import type { Device } from "../plugin.ts";
+import type { Device, Platform } from "../plugin.ts";
 import { type DeviceReport, formatRequester, type MachineReport } from "./report.ts";
 
 /** A device in its machine, as far as reports go. */
@@ -29,7 +29,11 @@ export interface Reported extends
   > {
   readonly resolved: ResolvedMachine;
   readonly slots: readonly ReportedSlot[];
-  readonly platforms: readonly { readonly name: string; readonly translator: BusTranslator | null }[];
+  readonly platforms: readonly {
+    readonly name: string;
+    readonly platform: Platform;
+    readonly translator: BusTranslator | null;
+  }[];
 }
 
 /** Makes the report. */
@@ -64,9 +68,15 @@ function deviceReport({ resolved: { id, use }, device, stats, above, bypass }: R
 
 function platformCounters(platforms: Reported["platforms"]): Record<string, number> {
   const counters: Record<string, number> = {};
-  for (const { name, translator } of platforms) {
-    const counted = guarded(name, "counters", () => translator?.counters?.()) ?? {};
-    for (const [key, count] of Object.entries(counted)) counters[key] = (counters[key] ?? 0) + count;
+  const counted = new Set<object>();
+  for (const { name, platform, translator } of platforms) {
+    for (const part of [translator, platform]) {
+      // One platform may sit in several bridges.
+      if (part === null || counted.has(part)) continue;
+      counted.add(part);
+      const found = guarded(name, "counters", () => part.counters?.()) ?? {};
+      for (const [key, count] of Object.entries(found)) counters[key] = (counters[key] ?? 0) + count;
+    }
   }
   return counters;
 }

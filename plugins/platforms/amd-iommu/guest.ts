@@ -45,6 +45,9 @@ export class AmdIommuGuest {
   readonly #ats = new Map<number, DeviceAts>();
   #iommu: Iommu | null = null;
   #limit: RateLimit | null = null;
+  // Of what is gone: counters outlive the machine.
+  #flushed = 0;
+  #waited = 0;
 
   /** `warn` takes what concerns no device; `usesAts` says whose ATS is on. */
   constructor(
@@ -83,6 +86,14 @@ export class AmdIommuGuest {
     this.#iommu?.commands.wait();
   }
 
+  /** What the kernel has done: flushes of domains, waits for the IOMMU, page table pages that there are. */
+  counters(): Record<string, number> {
+    const domains = [...new Set(this.#domains.values())];
+    const flushes = domains.reduce((sum, domain) => sum + domain.flushes, this.#flushed);
+    const tablePages = domains.reduce((sum, { table }) => sum + table.tables, 0);
+    return { flushes, completionWaits: this.#iommu?.commands.waits ?? this.#waited, tablePages };
+  }
+
   /** Blocks every device, turns the IOMMU off and gives all memory back. */
   stop(): void {
     if (this.#iommu === null) return;
@@ -91,7 +102,9 @@ export class AmdIommuGuest {
       for (const device of domain.devices) this.#disableAts(device.deviceId, device);
       domain.free();
     }
+    this.#flushed = this.counters().flushes;
     this.#domains.clear();
+    this.#waited = this.#iommu.commands.waits;
     this.#iommu.disable();
     this.#limit?.conclude();
     this.#iommu = null;

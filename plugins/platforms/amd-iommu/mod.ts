@@ -27,13 +27,19 @@ const amdIommu: PlatformPlugin = definePlatform({
     return {
       translator: (host) => hardware.translator(host),
       dmaOps: (context) => guest.dmaOps(context),
+      counters: () => guest.counters(),
       stop: () => guest.stop(),
     };
   },
   createGuest(services, values, firmware) {
     const usesAts = readAtsDevices(values, services.where);
     const guest = new AmdIommuGuest(readFirmware(firmware), values, usesAts, (id, text) => services.warn(id, text));
-    return { translator: () => null, dmaOps: (context) => guest.dmaOps(context), stop: () => guest.stop() };
+    return {
+      translator: () => null,
+      dmaOps: (context) => guest.dmaOps(context),
+      counters: () => guest.counters(),
+      stop: () => guest.stop(),
+    };
   },
 });
 

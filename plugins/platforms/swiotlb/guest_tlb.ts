@@ -210,18 +210,7 @@ function wholePool(bytes: number, areas: number): number {
 /** Memory for a pool at `start`, a multiple of 256 KiB and not 0; null when any of it is not there or not free. */
 export function allocPoolAt(guest: GuestPort, start: PhysAddr, bytes: number, areas: number): PoolMemory | null {
   const whole = wholePool(bytes, areas);
-  // The heap gives the lowest address that fits: what is aligned alike and lies below is taken for the moment.
-  let step = SET_SIZE;
-  while (start % (step * 2) === 0) step *= 2;
-  const taken: PhysAddr[] = [];
-  for (let at = guest.heap.alloc(step, step, start - 1); at !== null; at = guest.heap.alloc(step, step, start - 1)) {
-    taken.push(at);
-  }
-  const found = guest.heap.alloc(whole, step, start + whole - 1);
-  for (const at of taken) guest.heap.free(at);
-  if (found === start) return { start, bus: BigInt(start), bytes: whole };
-  if (found !== null) guest.heap.free(found);
-  return null;
+  return guest.heap.allocAt(start, whole) ? { start, bus: BigInt(start), bytes: whole } : null;
 }
 
 function clamp(value: number, least: number, most: number): number {

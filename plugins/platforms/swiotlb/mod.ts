@@ -103,6 +103,17 @@ class Swiotlb implements Platform {
     return new (restricted ? RestrictedDmaOps : SwiotlbDmaOps)(context, tlb, settings);
   }
 
+  /** Slots of all pools: how many there are, in use now, in use at most; and slots of transient pools. */
+  counters(): Record<string, number> {
+    const sum = (of: (tlb: IoTlb) => number) => this.#tlbs.reduce((all, { tlb }) => all + of(tlb), 0);
+    return {
+      slots: sum(({ total }) => total),
+      slotsUsed: sum(({ used }) => used),
+      slotsHighWater: sum(({ highWater }) => highWater),
+      transientSlots: sum(({ transientSlots }) => transientSlots),
+    };
+  }
+
   stop(): void {
     for (const { tlb: { total, used, highWater, transientSlots }, device } of this.#tlbs) {
       const { events } = this.#services;

@@ -288,3 +288,15 @@ Deno.test("SKIP_CPU_SYNC on unmap leaves the buffer as it was", () => {
   dma.unmapSingle(handle, 8, FROM_DEVICE, DmaAttr.SKIP_CPU_SYNC);
   assertEquals([...buffer], new Array(8).fill(1));
 });
+
+Deno.test("the report counts slots: how many there are, and how many were in use at once", async () => {
+  const machine = await loadMachine({
+    memory: "16MiB",
+    platform: { use: "swiotlb", with: { pool: "1MiB" } },
+    devices: [{ id: "disk0", use: "virtio-blk", with: { ram: "1MiB" } }],
+    workload: [{ use: "blk-io", device: "disk0", with: { pattern: "randread", count: 64, depth: 8 } }],
+  });
+  const { platformCounters: { slots, slotsUsed, slotsHighWater, transientSlots } } = await machine.run();
+  // Eight reads of 4 KiB at once, two slots each, at least.
+  assertEquals([slots, slotsUsed, slotsHighWater >= 16, transientSlots], [512, 0, true, 0]);
+});
