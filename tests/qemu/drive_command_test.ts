@@ -57,6 +57,6 @@ qemuTest("a QEMU that does not start is one line with its own words, and 1", asy
     "devices.disk0.with.image=/tmp/none",
   );
   assertEquals(code, 1);
-  assertStringIncludes(err, 'plugin "qtest" failed in drive: QemuError: QEMU ended at once');
+  assertStringIncludes(err, 'plugin "qtest" failed in drive: QEMU ended at once');
   assertStringIncludes(err, "Could not open '/tmp/none'");
 });
