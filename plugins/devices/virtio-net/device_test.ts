@@ -49,6 +49,15 @@ Deno.test("case 13: a header alone, a short one, and a writable descriptor break
   }
 });
 
+Deno.test("a writable descriptor behind a frame breaks the device too", () => {
+  const w = netWorld();
+  w.put(HDR, PLAIN + toHex(broadcast(60)));
+  w.offer(1, 0, [{ addr: BigInt(HDR), len: 72 }, { addr: BigInt(DATA), len: 1, flags: 2 }]);
+  w.go(1);
+  assertEquals([w.status, w.backend.frames.length], [0x4f, 0]);
+  assertEquals(w.device.breakdown, "writable buffer in a transmit queue");
+});
+
 Deno.test("case 13: a checksum that the peer cannot take is completed: fc1e at frame offset 50", () => {
   const w = netWorld({ features: [...BASE, ...HOST] });
   transmit(w, "010000000000220010000000", CASE13);
@@ -140,6 +149,35 @@ Deno.test("a command may be cut anywhere, and its answer may be the first of man
   w.space.bytes(ACK, 9).fill(0xff);
   w.go(2);
   assertEquals([w.rings[2].used(0), w.hex(ACK, 9)], [[0, 1], "00ffffffffffffffff"]);
+});
+
+Deno.test("more addresses than fit let every address of their kind through; data that is not translated yet changes nothing", () => {
+  const w = netWorld({ features: [...BASE, ...CONTROL], translated: true });
+  assertEquals(w.command("0000 00"), 0);
+  const table = (unicast: number, multicast: number) => {
+    const half = (n: number) => n.toString(16).padStart(2, "0") + "000000" + "020000000009".repeat(n);
+    return w.command("0100" + half(unicast) + half(multicast));
+  };
+  const admits = (first: number) => w.model.filter.admits(Uint8Array.from([first, ...new Array(59).fill(3)]), 60);
+  assertEquals([table(64, 0), admits(2), admits(3)], [0, false, false]);
+  assertEquals([table(65, 0), admits(2), admits(3)], [0, true, false]);
+  assertEquals([table(0, 65), admits(2), admits(3)], [0, false, true]);
+  assertEquals([table(60, 5), admits(2), admits(3)], [0, false, true]);
+  // A command whose header is there and whose data is not yet.
+  w.put(HDR, "0101");
+  w.put(DATA, "525400010203");
+  w.pending.add(DATA >> 12);
+  w.offer(2, 0, [
+    { addr: BigInt(HDR), len: 2 },
+    { addr: BigInt(DATA), len: 6 },
+    { addr: BigInt(ACK), len: 1, flags: 2 },
+  ]);
+  w.go(2);
+  assertEquals([w.rings[2].usedIdx, w.model.config[5]], [5, 2]);
+  w.pending.clear();
+  w.resume();
+  w.scheduler.settle();
+  assertEquals([w.rings[2].usedIdx, w.hex(ACK, 1), w.model.config[5]], [6, "00", 3]);
 });
 
 Deno.test("commands of features that were not negotiated are refused, or executed by one that is like QEMU", () => {

@@ -40,6 +40,44 @@ Deno.test("a frame in many buffers is put together, and handed over in its piece
   assertEquals([d.came, pieces], [[broadcast(1500)], [500, 512, 488]]);
 });
 
+/** Changes the header of the buffer that the device filled last, before the driver looks. */
+function tamper(d: DriverWorld, change: (view: DataView) => void): void {
+  const { w } = d;
+  const [queue] = w.device.queues;
+  const { finish } = w.device;
+  w.device.finish = (index, id, written) => {
+    const desc = (queue.descLo >>> 0) + 16 * id;
+    const at = w.space.ram(desc)!.view.getUint32(desc, true);
+    change(new DataView(w.space.ram(at)!.bytes.buffer, at, 12));
+    finish.call(w.device, index, id, written);
+  };
+  w.come(broadcast(60));
+  w.device.finish = finish;
+}
+
+Deno.test("headers that cannot be are seen through, and their buffers used again", async () => {
+  const d = await driverWorld();
+  const lies: ((view: DataView) => void)[] = [
+    (view) => view.setUint16(10, 0, true),
+    (view) => view.setUint16(10, 17, true),
+    (view) => view.setUint16(10, 2, true),
+    (view) => view.setUint8(1, 2),
+    (view) => view.setUint8(1, 1),
+    (view) => (view.setUint8(0, 1), view.setUint16(6, 59, true)),
+  ];
+  for (const [i, lie] of lies.entries()) {
+    tamper(d, lie);
+    assertEquals([d.nic.stats.rxErrors, d.came.length], [i + 1, 0]);
+  }
+  const { finish } = d.w.device;
+  d.w.device.finish = (index, id) => finish.call(d.w.device, index, id, 11);
+  d.w.come(broadcast(60));
+  d.w.device.finish = finish;
+  assertEquals([d.nic.stats.rxErrors, d.came.length, d.warnings], [7, 0, []]);
+  for (let i = 0; i < 20; i++) d.w.come(broadcast(60));
+  assertEquals(d.came.length, 20);
+});
+
 Deno.test("what the device does on transmitted frames is known, and asked for in headers", async () => {
   const d = await driverWorld();
   assertEquals(d.nic.offloads, 63);
