@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { FlushGate } from "@iova/block";
 import { type BusPort, BusStatus, type EventStream, type Interrupts, type IoSpace, type Scheduler } from "@iova/core";
 import type { PciBus, PciFunction } from "@iova/pci";
 import { Command as PciCommand, Header0, Status as PciStatus } from "@iova/pci";
@@ -96,6 +97,12 @@ export class IdeController {
   /** Transfers that ended with a bus error. */
   get busErrors(): number {
     return this.channels.reduce((sum, { engine }) => sum + engine.busErrors, 0);
+  }
+
+  /** The gate that the flushes of a disk pass; null where no disk is. */
+  flushGate(place: number): FlushGate | null {
+    const drive = this.channels[place >> 1]?.drives[place & 1];
+    return drive instanceof Disk ? drive.gate : null;
   }
 
   /** Back to power-on. */

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { BlockBackend } from "@iova/block";
+import { type BlockBackend, FlushGate } from "@iova/block";
 import { firstSector, isLba, putSector, sectorCount } from "./device_address.ts";
 import { COMMANDS } from "./device_disk_commands.ts";
 import { DiskRequest } from "./device_disk_request.ts";
@@ -51,6 +51,9 @@ export class Disk extends Drive {
   protected readonly signature: number = Signature.DISK;
   protected readonly resetStatus: number = Status.mask.drdy | Status.mask.dsc;
   readonly #request: DiskRequest;
+  /** What flushes pass. */
+  readonly gate: FlushGate = new FlushGate();
+  #flushes = 0;
   #identified = false;
   #writeCache = true;
   #blockSectors = 1;
@@ -89,6 +92,7 @@ export class Disk extends Drive {
 
   /** See {@linkcode Drive.diagnose}. The signature is a count as well. */
   override diagnose(): void {
+    this.#flushes++;
     super.diagnose();
     this.left = Signature.FIRST;
   }
@@ -192,10 +196,15 @@ export class Disk extends Drive {
 
   /** FLUSH CACHE: BSY until the medium has everything. */
   flush(): void {
-    this.bus.later(() => {
-      if (this.options.backend.flush()) this.done();
-      else this.refuse();
-    });
+    const flush = ++this.#flushes;
+    this.bus.later(() =>
+      this.gate.pass(() => this.options.backend.flush(), (ok) => {
+        // A reset has come before.
+        if (flush !== this.#flushes) return;
+        if (ok) this.done();
+        else this.refuse();
+      })
+    );
   }
 
   /** SET FEATURES: write cache on or off; what it holds is written first. */

@@ -233,6 +233,23 @@ both("FLUSH CACHE is busy until the medium has everything, and tells when it can
   assertEquals(new DataView(w.pio(256).buffer).getUint16(170, true), 0x4001);
 });
 
+both("a flush that is held keeps the drive busy until it is released, or until a reset", (w, isQemu) => {
+  const gate = w.ide.flushGate(0)!;
+  assertEquals([w.ide.flushGate(1), w.ide.flushGate(9)], [null, null]);
+  gate.held = true;
+  w.o(0x1f7, 0xe7);
+  assertEquals([w.i(0x3f6) & 0xc8, end(w)], [0xc0, "00/00 -"]);
+  gate.release();
+  assertEquals([w.i(0x3f6), end(w)], [0x50, "00/04 irq"]);
+  gate.held = true;
+  w.o(0x1f7, 0xe7);
+  w.o(0x3f6, 4);
+  w.o(0x3f6, 0);
+  w.fresh();
+  gate.release();
+  assertEquals([w.i(0x3f6), end(w)], [0x50, "00/00 -"], isQemu ? "QEMU" : "hardware");
+});
+
 both("a reset while a flush is under way: its end is never seen", (w, isQemu) => {
   w.guest.ioWrite(0x1f7, 1, 0xe7);
   w.guest.ioWrite(0x3f6, 1, 4);

@@ -4,11 +4,10 @@
  * @module
  */
 
-import { type BlockBackend, mediumOptions } from "@iova/block";
+import { type BlockBackend, type GatedDevice, mediumOptions } from "@iova/block";
 import {
   API_VERSION,
   defineDevice,
-  type Device,
   type DeviceContext,
   type DevicePlugin,
   InputError,
@@ -91,7 +90,7 @@ function readDrives(context: DeviceContext, given: Given): { key: string; drive:
   });
 }
 
-function plugIn(context: DeviceContext, given: Given): Device {
+function plugIn(context: DeviceContext, given: Given): GatedDevice {
   const { id, io, interrupts, scheduler, events } = context;
   const bus = pciBus(context.bus);
   const opened: BlockBackend[] = [];
@@ -128,6 +127,7 @@ function plugIn(context: DeviceContext, given: Given): Device {
         const { requests, bytes, errors, busErrors, holes } = controller;
         return { requests, bytes, errors, busErrors, holes };
       },
+      flushGate: (place) => controller.flushGate(place),
       reset: () => controller.powerOn(),
       unplug: () => controller.unplug(),
       stop: () => {

@@ -19,6 +19,7 @@
 
 export * from "./contract.ts";
 export { BlockHash } from "./block_hash.ts";
+export { FlushGate, flushGate, type GatedDevice } from "./flush_gate.ts";
 export { OP_NAMES, STATUS_NAMES } from "./names.ts";
 export { type ImageRequest, type MakeImageMedium, type OpenedImage, openImage, setImageMedium } from "./open_image.ts";
 export {
