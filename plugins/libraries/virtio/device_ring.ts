@@ -166,7 +166,8 @@ export abstract class DeviceRing implements DeviceQueue {
       chain.readable++;
       chain.readBytes += length;
     }
-    return chain.readBytes + chain.writeBytes < TWO32 ? RingFault.NONE : RingFault.TOO_LONG;
+    const fits = chain.readBytes + chain.writeBytes < TWO32 || !this.rules.boundedChains;
+    return fits ? RingFault.NONE : RingFault.TOO_LONG;
   }
 
   /** Notes where the chain's indirect table is, checked. */

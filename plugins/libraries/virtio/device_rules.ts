@@ -18,6 +18,8 @@ export interface RingRules {
   readonly nested: boolean;
   /** Most entries of an indirect table, when that is more than the ring has. */
   readonly tableEntries: number;
+  /** A chain of 2^32 bytes or more breaks the device (§2.7.4); false: it is as long as it is. */
+  readonly boundedChains: boolean;
   /** Ring sizes of a split ring that are no power of two are refused; false: they are taken. */
   readonly powersOfTwo: boolean;
 }

@@ -95,9 +95,10 @@ const ROWS: Record<string, [offer: (w: World) => void, spec: RingFault, qemu: Ri
       RingFault.MIXED,
     ],
     "11: 2^32 bytes": [
+      // QEMU maps such a chain if memory is there: its own test of large transmissions (virtio-net, large_tx) sends one.
       (w) => w.ring.chain(0, [{ ...DIRECT, len: 0xffffffff }, DIRECT]),
       RingFault.TOO_LONG,
-      RingFault.TOO_LONG,
+      RingFault.NONE,
     ],
     "12: an index ahead by more than the ring": [
       (w) => w.ring.availIdx = SIZE + 1,

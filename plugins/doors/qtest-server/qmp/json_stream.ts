@@ -10,6 +10,12 @@ const MOST_BYTES = 1024 ** 2;
 /** Most values inside each other. */
 const MOST_DEPTH = 1024;
 
+// deno-lint-ignore no-control-regex
+const NOT_IN_STRING = /[\x00-\x1f\ufffd]/;
+const NOT_OUTSIDE = /[^\s{}[\]:,\w+\-."']/;
+// deno-lint-ignore no-control-regex
+const RESUMES = /[{}[\]\x00-\x08\x0a-\x1f\ufffd]/;
+
 /** A value, or that there was none. */
 export type Parsed = { readonly value: unknown } | { readonly mistake: string };
 
@@ -20,6 +26,8 @@ export class JsonStream {
   #depth = 0;
   #quote = "";
   #escaped = false;
+  /** After a character that JSON has not, what follows is passed over up to a bracket or the end of the line. */
+  #recovering = false;
 
   /** The values that `chunk` ends. */
   *push(chunk: Uint8Array): Generator<Parsed> {
@@ -30,6 +38,11 @@ export class JsonStream {
   }
 
   #next(character: string): Parsed | null {
+    if (this.#recovering) {
+      if (!RESUMES.test(character)) return null;
+      this.#recovering = false;
+    }
+    if (this.#quote !== "" ? NOT_IN_STRING.test(character) : NOT_OUTSIDE.test(character)) return this.#lost();
     if (this.#quote !== "") return this.#inString(character);
     if (this.#depth === 0 && this.#text === "" && /\s/.test(character)) return null;
     this.#text += character;
@@ -66,6 +79,11 @@ export class JsonStream {
     } catch {
       return { mistake: "JSON parse error, expecting value" };
     }
+  }
+
+  #lost(): Parsed {
+    this.#recovering = true;
+    return this.#wrong("JSON parse error, invalid token");
   }
 
   #wrong(mistake: string): Parsed {

@@ -28,6 +28,15 @@ Deno.test("what is no JSON is a mistake, and what follows is read", () => {
   assertEquals(parse("nonsense [1]"), [mistake, { value: [1] }]);
 });
 
+Deno.test("a character that JSON has not loses what it stands in, and nothing behind the next bracket or line", () => {
+  const mistake = { mistake: "JSON parse error, invalid token" };
+  const value = { value: { a: 1 } };
+  for (const text of ["{\x01", "{'bad \ufffd", "{'a': 'x\n", "%p "]) {
+    assertEquals([text, parse(text, '{"a": 1}')], [text, [mistake, value]]);
+  }
+  assertEquals(parse(Uint8Array.of(0x7b, 0x27, 0xff), '\n{"a": 1}'), [mistake, value]);
+});
+
 Deno.test("depth and length have bounds", () => {
   assertEquals(parse("[".repeat(2000))[0], { mistake: "JSON token limit exceeded" });
   assertEquals(parse('"' + "x".repeat(1024 ** 2))[0], { mistake: "JSON token limit exceeded" });
