@@ -11,6 +11,7 @@ import { MANNERS } from "./device_manners.ts";
 import type { DeviceTransport, VirtioDevice, VirtioQueue } from "./device_model.ts";
 import { type Register, RegisterTable } from "./device_registers.ts";
 import { Feature } from "./layout_features.ts";
+import { nextOf } from "./layout_notification.ts";
 import {
   MMIO_CONFIG,
   MMIO_MAGIC,
@@ -194,7 +195,7 @@ export class VirtioMmioDevice implements RegisterBlock, DeviceTransport, VirtioP
   #kick(value: number): void {
     const { device } = this;
     const data = device.accepted.has(Feature.NOTIFICATION_DATA);
-    device.kick(data ? value & 0xffff : value, data ? value >>> 16 : 0);
+    device.kick(data ? value & 0xffff : value, data ? nextOf(value) : 0);
   }
 
   /** 0 takes the queue back (§4.2.2.2). */

@@ -13,6 +13,7 @@ import { CommonRegisters, NOTIF_CONFIG_MARK } from "./device_pci_common.ts";
 import { PciInterrupts } from "./device_pci_interrupts.ts";
 import { LegacyRegisters } from "./device_pci_legacy.ts";
 import { Feature } from "./layout_features.ts";
+import { nextOf } from "./layout_notification.ts";
 import {
   CAP_VENDOR,
   CfgType,
@@ -139,7 +140,7 @@ export class VirtioPciFunction implements RegisterBlock, DeviceTransport, Virtio
     const { device } = this;
     const named = device.accepted.has(Feature.NOTIF_CONFIG_DATA);
     if (named && (width === 1 || (value & 0xffff) !== (index | NOTIF_CONFIG_MARK))) return;
-    device.kick(index, width === 4 ? value >>> 16 : 0);
+    device.kick(index, width === 4 ? nextOf(value) : 0);
   }
 
   /** The legacy registers, which are made after the function. */

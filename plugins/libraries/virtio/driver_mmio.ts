@@ -19,6 +19,7 @@ import {
   type MmioRegister,
   MmioRegisters,
 } from "./layout_mmio.ts";
+import { notificationWord } from "./layout_notification.ts";
 
 /** A slot, as a guest is told of it. */
 export interface MmioSlot {
@@ -161,7 +162,7 @@ export class VirtioMmioTransport implements DriverTransport {
     const guest = this.#guest;
     const address = this.#slot.base + MmioRegisters.at.QueueNotify;
     if (!this.#accepted.has(Feature.NOTIFICATION_DATA)) return () => guest.write(address, 4, index);
-    return (next = 0) => guest.write(address, 4, (index | next << 16) >>> 0);
+    return (next = 0) => guest.write(address, 4, notificationWord(index, next));
   }
 
   connect(used: readonly (() => void)[], changed: () => void): void {

@@ -11,6 +11,7 @@ import { connectPci, type PciVectors } from "./driver_pci_interrupts.ts";
 import type { QueueAddresses } from "./driver_queue.ts";
 import type { DriverTransport } from "./driver_transport.ts";
 import { Feature, FeatureSet } from "./layout_features.ts";
+import { notificationWord } from "./layout_notification.ts";
 import {
   CAP_VENDOR,
   CfgType,
@@ -136,7 +137,7 @@ export class VirtioPciTransport implements DriverTransport, PciVectors {
     const guest = this.#guest;
     const id = this.#accepted.has(Feature.NOTIF_CONFIG_DATA) ? this.#read("queue_notif_config_data") : index;
     if (!this.#accepted.has(Feature.NOTIFICATION_DATA)) return () => guest.write(address, 2, id);
-    return (next = 0) => guest.write(address, 4, (id | next << 16) >>> 0);
+    return (next = 0) => guest.write(address, 4, notificationWord(id, next));
   }
 
   connect(used: readonly (() => void)[], changed: () => void): void {

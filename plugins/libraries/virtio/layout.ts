@@ -7,6 +7,7 @@
 
 export * from "./layout_features.ts";
 export * from "./layout_mmio.ts";
+export * from "./layout_notification.ts";
 export * from "./layout_packed.ts";
 export * from "./layout_pci.ts";
 export * from "./layout_pci_legacy.ts";

@@ -6,6 +6,9 @@ import {
   FeatureSet,
   isPackedSize,
   isRingSize,
+  nextOf,
+  Notification,
+  notificationWord,
   PackedDesc,
   PackedEvent,
   passes,
@@ -22,6 +25,7 @@ import desc from "./vectors/virtq_desc.json" with { type: "json" };
 import avail from "./vectors/virtq_avail.json" with { type: "json" };
 import used from "./vectors/virtq_used.json" with { type: "json" };
 import elem from "./vectors/virtq_used_elem.json" with { type: "json" };
+import notification from "./vectors/virtq_notification.json" with { type: "json" };
 import packedDesc from "./vectors/pvirtq_desc.json" with { type: "json" };
 import packedEvent from "./vectors/pvirtq_event_suppress.json" with { type: "json" };
 import cap from "./vectors/virtio_pci_cap.json" with { type: "json" };
@@ -41,6 +45,7 @@ Deno.test("ring structures agree with bytes written by hand", () => {
   checkVectors(VirtqUsedElem, elem);
   checkVectors(PackedDesc, packedDesc);
   checkVectors(PackedEvent, packedEvent);
+  checkVectors(Notification, notification);
 });
 
 Deno.test("PCI structures agree with bytes written by hand", () => {
@@ -115,4 +120,12 @@ Deno.test("what is chosen about rings stands for feature bits", () => {
   assertEquals(ringFeatures({}), [32, 28, 29, 33, 40]);
   const all = { packed: true, inOrder: true, notificationData: true, orderPlatform: true };
   assertEquals(ringFeatures({ ...all, indirect: false, eventIndex: false }), [32, 33, 34, 35, 36, 38, 40]);
+});
+
+Deno.test("a notification of queue 1 at slot 5 of an odd lap is the word 0x80050001", () => {
+  assertEquals([notificationWord(1, 0x8005), nextOf(0x8005_0001)], [0x8005_0001, 0x8005]);
+  assertEquals(
+    notificationWord(1, 0x8005),
+    new DataView(Notification.encode({ vq_index: 1, next_off: 5, next_wrap: 1 }).buffer).getUint32(0, true),
+  );
 });
