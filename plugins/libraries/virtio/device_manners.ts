@@ -33,10 +33,16 @@ export interface Manners {
   readonly givesBusMaster: boolean;
   /** What a legacy interface offers besides the device's own bits and those of rings. */
   readonly legacyFeatures: readonly number[];
+  /** On PCI it offers bit 30 as well, and takes every feature from a driver that accepts it. */
+  readonly offersBadFeature: boolean;
   /** A driver may give any queue this many entries, and MMIO says so; 0: what the queue has. */
   readonly largestQueue: number;
   /** Vendor id of MMIO. */
   readonly mmioVendor: number;
+  /** On MMIO every word of features behind the first reads as the second. */
+  readonly mmioTwoWords: boolean;
+  /** On MMIO the base of a shared memory region that there is not. */
+  readonly mmioNoSharedMemory: number;
   /** What rings let a driver do. */
   readonly rings: RingRules;
 }
@@ -52,8 +58,11 @@ export const MANNERS: Readonly<Record<Personality, Manners>> = {
     zeroAddressResets: false,
     givesBusMaster: false,
     legacyFeatures: [Feature.ANY_LAYOUT],
+    offersBadFeature: false,
     largestQueue: 0,
     mmioVendor: 0x1af4,
+    mmioTwoWords: false,
+    mmioNoSharedMemory: 0xffff_ffff,
     rings: {
       usedWrite: true,
       indirectTail: true,
@@ -73,9 +82,12 @@ export const MANNERS: Readonly<Record<Personality, Manners>> = {
     servesEarly: true,
     zeroAddressResets: true,
     givesBusMaster: true,
-    legacyFeatures: [Feature.NOTIFY_ON_EMPTY, Feature.BAD_FEATURE],
+    legacyFeatures: [Feature.NOTIFY_ON_EMPTY],
+    offersBadFeature: true,
     largestQueue: 1024,
     mmioVendor: 0x554d4551,
+    mmioTwoWords: true,
+    mmioNoSharedMemory: 0,
     rings: {
       usedWrite: false,
       indirectTail: false,

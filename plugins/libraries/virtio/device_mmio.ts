@@ -159,8 +159,8 @@ export class VirtioMmioDevice implements RegisterBlock, DeviceTransport, VirtioP
       SHMSel: { ...NOTHING, set: () => {} },
       SHMLenLow: ALL_ONES,
       SHMLenHigh: ALL_ONES,
-      SHMBaseLow: ALL_ONES,
-      SHMBaseHigh: ALL_ONES,
+      SHMBaseLow: { get: () => device.manners.mmioNoSharedMemory },
+      SHMBaseHigh: { get: () => device.manners.mmioNoSharedMemory },
       QueueReset: { ...NOTHING, set: (value) => this.#withQueue((queue) => value === 1 && device.resetQueue(queue)) },
       ConfigGeneration: { get: () => device.generation },
     };
@@ -178,7 +178,8 @@ export class VirtioMmioDevice implements RegisterBlock, DeviceTransport, VirtioP
   }
 
   #offered(): number {
-    if (!this.#legacy) return this.device.offered.word(this.#deviceSelect);
+    const { offered, manners } = this.device;
+    if (!this.#legacy) return offered.word(manners.mmioTwoWords ? Math.min(1, this.#deviceSelect) : this.#deviceSelect);
     return this.#deviceSelect === 0 ? this.device.legacyOffered : 0;
   }
 

@@ -156,3 +156,14 @@ Deno.test("slots are told in the words of a kernel's command line", () => {
   tellMmioSlots(guest, ["0x200@0xfeb00000:24:0", "4K@0xd0000000:30:7"]);
   assertThrows(() => tellMmioSlots(guest, ["512@here:1:0"]), RangeError, "no virtio_mmio slot");
 });
+
+Deno.test("QEMU's MMIO has two words of features, no bit 30, and bases of zero for memory that is not shared", () => {
+  const modern = world({ personality: "qemu" });
+  const words = [0, 1, 2, 0xffff_ffff].map((word) => {
+    modern.put(0x14, word);
+    return modern.get(0x10);
+  });
+  assertEquals(words, [0x3000_0008, 0x103, 0x103, 0x103]);
+  assertEquals([0xb0, 0xb4, 0xb8, 0xbc].map((at) => modern.get(at)), [0xffff_ffff, 0xffff_ffff, 0, 0]);
+  assertEquals(world({ personality: "qemu", transport: "legacy" }).get(0x10), 0x3100_0008);
+});

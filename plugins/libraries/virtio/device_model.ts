@@ -280,9 +280,8 @@ export class VirtioDevice {
   /** A legacy driver accepts features: it cannot be refused, and what was not offered is left out. */
   acceptLegacy(value: number): void {
     if ((this.#status & Status.DRIVER_OK) !== 0) return;
-    const blind = value >>> Feature.BAD_FEATURE & this.legacyOffered >>> Feature.BAD_FEATURE & 1;
     this.accepted = new FeatureSet();
-    if (blind === 0) this.accepted.setWord(0, value & this.legacyOffered);
+    this.accepted.setWord(0, value & this.legacyOffered);
     this.model.negotiated?.(this.accepted);
   }
 

@@ -8,7 +8,7 @@ import type { RegisterBlock, Width } from "@iova/core";
 import type { VirtioDevice, VirtioQueue } from "./device_model.ts";
 import type { PciInterrupts } from "./device_pci_interrupts.ts";
 import { type Register, RegisterTable } from "./device_registers.ts";
-import { Status } from "./layout_features.ts";
+import { Feature, Status } from "./layout_features.ts";
 import { NO_VECTOR } from "./layout_pci.ts";
 import {
   LEGACY_PAGE_SHIFT,
@@ -82,8 +82,8 @@ export class LegacyRegisters implements RegisterBlock {
   #headerRegisters(): Record<LegacyRegister, Register> {
     const device = this.#device;
     return {
-      device_features: { get: () => device.legacyOffered },
-      driver_features: { get: () => device.accepted.word(0), set: (value) => device.acceptLegacy(value) },
+      device_features: { get: () => (device.legacyOffered | this.#badFeature) >>> 0 },
+      driver_features: { get: () => device.accepted.word(0), set: (value) => this.#accept(value) },
       queue_address: { get: () => this.#page(), set: (value) => this.#place(value) },
       queue_size: { get: () => this.#queue?.size ?? 0 },
       queue_select: { get: () => this.#queueSelect, set: (value) => this.#queueSelect = value },
@@ -111,6 +111,15 @@ export class LegacyRegisters implements RegisterBlock {
         },
       },
     };
+  }
+
+  get #badFeature(): number {
+    return this.#device.manners.offersBadFeature ? 1 << Feature.BAD_FEATURE : 0;
+  }
+
+  /** A driver that accepts everything that it reads has not negotiated at all. */
+  #accept(value: number): void {
+    this.#device.acceptLegacy((value & this.#badFeature) !== 0 ? 0 : value);
   }
 
   #writeStatus(value: number): void {

@@ -39,8 +39,8 @@ export function transportWorld(
     make(port: VirtioPlug["port"]) {
       const queueSize = options.queueSize ?? 8;
       const given = { ...options, id: "disk0", port, backend: disk, queueSize, serial: "", events, scheduler };
-      model = new BlockModel({ ...given, secureErase: true });
       const { transport } = spec;
+      model = new BlockModel({ ...given, transport, secureErase: true });
       return model.device = new VirtioDevice({ ...options, transport, id: "disk0", port, scheduler, events, model });
     },
   };
