@@ -9,8 +9,9 @@ import { Board, type ClockMode } from "./board.ts";
 import { LineSplitter } from "./lines.ts";
 import type { Peer } from "./peer.ts";
 import type { Backends } from "./qemu/backends.ts";
+import { armGates } from "./qemu/blkdebug.ts";
 import type { MachineType } from "./qemu/machines.ts";
-import { commandsOn, type Desk, typeOf } from "./qmp/commands.ts";
+import { commandsOn, type Desk, stop, typeOf } from "./qmp/commands.ts";
 import { Monitor } from "./qmp/monitor.ts";
 import { Qom } from "./qmp/qom.ts";
 import { answer, type Bench, MOST_BYTES } from "./qtest/commands.ts";
@@ -67,9 +68,14 @@ export class Session {
       backends,
       types,
       prelaunch: stopped,
+      again: [],
       event: (name, data) => this.#event(name, data),
       quit: () => void (this.#quits = true),
     };
+    armGates(machine, backends.debugged.values(), (again) => {
+      this.#desk.again.push(again);
+      stop(this.#desk);
+    });
     machine.events.listen(({ type }) => {
       if (type === "reset" && !this.#hostReset) this.#event("RESET", GUEST_RESET);
     });

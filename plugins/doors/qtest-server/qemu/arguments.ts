@@ -169,7 +169,7 @@ class Reader {
   }
 
   finish(): QemuCommand {
-    const ide = new IdeDrives();
+    const ide = new IdeDrives(this.backends);
     this.#addDrives(ide);
     const devices = this.#addDevices(ide);
     if (this.#machine.profile === "pc" && this.defaults) ide.addDefaultCd();

@@ -6,6 +6,7 @@
  */
 
 import { generic } from "../qmp/errors.ts";
+import { type BlockDebug, type DebuggedDrive, readFailures, splitBlkdebug } from "./blkdebug.ts";
 import { type Properties, readSize, readSwitch } from "./properties.ts";
 
 /** A drive: options that every block device plugin has. */
@@ -17,6 +18,8 @@ export interface Drive {
   readonly cdrom: boolean;
   /** Serial number. */
   readonly serial?: string;
+  /** It is debugged. Absent: it is not. */
+  readonly debug?: BlockDebug;
 }
 
 /** Size of a drive without content when nobody says how large: 1 GiB. */
@@ -24,6 +27,8 @@ const NULL_SIZE = 1024 ** 3;
 
 /** See the module's text. Wrong words are {@linkcode QmpError}s, as a monitor would have them. */
 export class Backends {
+  /** Drives with a debugger in front, by the name that QEMU gives them. */
+  readonly debugged: Map<string, DebuggedDrive> = new Map();
   readonly #drives = new Map<string, Drive>();
   readonly #devices = new Map<string, string>();
   readonly #nets = new Map<string, Record<string, unknown>>();
@@ -33,8 +38,10 @@ export class Backends {
     const readOnly = readSwitch(readonly ?? rest["read-only"] ?? "off") ?? false;
     const common = { readOnly, cdrom: media === "cdrom", ...(serial !== undefined && { serial }) };
     if (file === undefined) throw generic("a drive without a file is not there");
-    const medium = mediumOf(file, size ?? rest["file.size"]);
-    return this.#keep(id, { ...medium, ...common });
+    const debugged = splitBlkdebug(file);
+    const medium = mediumOf(debugged?.file ?? file, size ?? rest["file.size"]);
+    const debug = debugged && { failures: readFailures(debugged.config), stops: rest.werror === "stop" };
+    return this.#keep(id, { ...medium, ...common, ...(debug && { debug }) });
   }
 
   /** `-blockdev` and `blockdev-add`, flat or nested. */

@@ -9,6 +9,8 @@ import { generic } from "../qmp/errors.ts";
 import type { Backends, Drive } from "./backends.ts";
 import type { Properties } from "./properties.ts";
 
+/** The controller's id. */
+const CONTROLLER = "ide";
 const PLACES = ["primaryMaster", "primarySlave", "secondaryMaster", "secondarySlave"] as const;
 /** QEMU's properties of a drive, and the plugin's. */
 const OPTIONS: Readonly<Record<string, string>> = { serial: "serial", ver: "firmware", model: "model" };
@@ -19,6 +21,12 @@ export class IdeDrives {
   /** Whether somebody asked for a CD-ROM drive, or for a drive as a device. */
   #asked = false;
   readonly #places = new Map<number, Record<string, unknown>>();
+  readonly #backends: Backends;
+
+  /** Drives that are debugged become known to `backends`. */
+  constructor(backends: Backends) {
+    this.#backends = backends;
+  }
 
   /** A drive at the place with an index, or at the first free one. */
   addDrive(index: string | undefined, drive: Drive, defaults: Properties): void {
@@ -57,7 +65,7 @@ export class IdeDrives {
   /** The controller. */
   entry(): DeviceEntry {
     const drives = [...this.#places].map(([index, drive]) => [PLACES[index], drive]);
-    return { id: "ide", use: "ide", with: { ...Object.fromEntries(drives), personality: "qemu" } };
+    return { id: CONTROLLER, use: "ide", with: { ...Object.fromEntries(drives), personality: "qemu" } };
   }
 
   #free(from: number): number {
@@ -66,9 +74,12 @@ export class IdeDrives {
     return index;
   }
 
-  #put(index: number, { image, ram, readOnly, cdrom, serial }: Drive, properties: Properties): void {
+  #put(index: number, drive: Drive, properties: Properties): void {
+    const { image, ram, readOnly, cdrom, serial, debug } = drive;
     if (PLACES[index] === undefined) throw generic("Can't create IDE unit: there are four places");
     if (this.#places.has(index)) throw generic(`IDE unit ${index % 2} is in use`);
+    const name = `ide${index >> 1}-${cdrom ? "cd" : "hd"}${index & 1}`;
+    if (debug !== undefined) this.#backends.debugged.set(name, { ...debug, device: CONTROLLER, place: index });
     const named = Object.entries(OPTIONS).filter(([key]) => properties[key] !== undefined);
     this.#places.set(index, {
       kind: cdrom ? "cdrom" : "disk",

@@ -7,6 +7,7 @@
 import { InputError, type Machine, PlaceError } from "@iova/core";
 import type { Board } from "../board.ts";
 import type { Backends } from "../qemu/backends.ts";
+import { blockCommand } from "../qemu/blkdebug.ts";
 import { deviceEntry, DRIVERS, typeOfPlugin } from "../qemu/drivers.ts";
 import { MACHINES, type MachineType } from "../qemu/machines.ts";
 import { generic, QmpError } from "./errors.ts";
@@ -26,6 +27,8 @@ export interface Desk {
   readonly backends: Backends;
   /** Whether the machine was started stopped and never ran. */
   prelaunch: boolean;
+  /** What is tried again when it goes on: flushes whose failure has stopped it. */
+  readonly again: (() => void)[];
   /** QEMU's type of each device that was plugged in by name, by id. */
   readonly types: Map<string, string>;
   /** Tells every monitor, after the answer to the command. */
@@ -114,7 +117,8 @@ function status({ board, prelaunch }: Desk): unknown {
   };
 }
 
-function stop(desk: Desk): unknown {
+/** Stops the machine, if it runs. */
+export function stop(desk: Desk): unknown {
   if (desk.board.running) {
     desk.board.running = false;
     desk.event("STOP");
@@ -127,6 +131,7 @@ function resume(desk: Desk): unknown {
     desk.board.running = true;
     desk.prelaunch = false;
     desk.event("RESUME");
+    for (const again of desk.again.splice(0)) again();
   }
   return {};
 }
@@ -306,6 +311,8 @@ const HUMAN: Readonly<Record<string, (desk: Desk, words: readonly string[]) => s
     }
     return what === "version" ? "7.2.0\r\n" : `unknown command: 'info ${what ?? ""}'\r\n`;
   },
+  "qemu-io": ({ board, backends }, [drive, ...words]) =>
+    blockCommand(board.machine, backends.debugged.get(drive ?? ""), words.map((word) => word.replaceAll('"', ""))),
   stop: (desk) => (stop(desk), ""),
   cont: (desk) => (resume(desk), ""),
   system_reset: (desk) => (COMMANDS["system_reset"].run(desk, {}), ""),

@@ -4,6 +4,7 @@ import { type DeviceEntry, loadMachine, type Manifest } from "@iova/core";
 import type { ClockMode } from "../board.ts";
 import type { Peer } from "../peer.ts";
 import { Backends } from "../qemu/backends.ts";
+import type { DebuggedDrive } from "../qemu/blkdebug.ts";
 import { machineOf } from "../qemu/machines.ts";
 import { Session } from "../session.ts";
 
@@ -80,13 +81,19 @@ export interface World {
 
 /** Opens a session on a `pc`, or on another machine. */
 export async function world(
-  { devices = [], clock = "step", stopped = false, ...more }:
+  { devices = [], clock = "step", stopped = false, debugged = {}, ...more }:
     & Partial<Manifest>
-    & { devices?: DeviceEntry[]; clock?: ClockMode; stopped?: boolean } = {},
+    & {
+      devices?: DeviceEntry[];
+      clock?: ClockMode;
+      stopped?: boolean;
+      debugged?: Record<string, DebuggedDrive>;
+    } = {},
 ): Promise<World> {
   const manifest = { platform: "direct", profile: "pc", memory: "128MiB", devices, ...more };
   const machine = await loadMachine(manifest, { bare: true });
   const backends = new Backends();
+  for (const [name, drive] of Object.entries(debugged)) backends.debugged.set(name, drive);
   const type = machineOf(typeof manifest.profile === "string" ? manifest.profile : undefined);
   const session = new Session({ machine, type, backends, clock, stopped });
   const [qtest, qmp] = [new Client(), new Client()];
