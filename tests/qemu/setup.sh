@@ -15,7 +15,8 @@ work=$(mktemp -d "$cache/work.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 cd "$work"
 
-# The meta package names the real one.
+# The meta package names the real one. A fresh system may not have the list of packages yet.
+apt-cache show "$package" >/dev/null 2>&1 || apt-get update -qq
 real=$(apt-cache depends "$package" | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)$/\1/p' | head -n 1)
 apt-get download -qq "$real" 2>/dev/null
 dpkg-deb -x ./*.deb tree
