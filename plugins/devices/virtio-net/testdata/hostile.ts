@@ -47,9 +47,9 @@ export class HostileDriver {
   #rings: MockRing[] = [];
   #life = 0;
 
-  constructor(seed: number) {
+  constructor(seed: number, personality: "spec" | "qemu" = "spec") {
     this.#random = new Random(seed);
-    this.world = netWorld({ pairs: PAIRS, size: SIZE, translated: true, start: false, features: BASE });
+    this.world = netWorld({ pairs: PAIRS, size: SIZE, translated: true, start: false, features: BASE, personality });
     this.#ram = this.world.space.ram(ARENA)!;
     this.#kinds = [
       () => this.#transmit(),
@@ -63,10 +63,10 @@ export class HostileDriver {
     ];
   }
 
-  /** What was counted, and what the device said, in all cases. */
-  branches(): string[] {
+  /** What was counted, and what the device said, in all cases: how often. */
+  branches(): Coverage {
     const counted = Object.entries(this.world.model.counters()).filter(([, count]) => count > 0);
-    return [...this.reached.keys(), ...counted.map(([name]) => name)];
+    return new Map([...this.reached, ...counted]);
   }
 
   /** One case. Throws when the device does what it must never do. */
