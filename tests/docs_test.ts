@@ -65,12 +65,12 @@ function runMachine(folder: string, manifest: string): void {
   runDeno(folder, ["run", "--frozen", "--allow-read", `--allow-write=${folder}`, "mod.ts", "run", manifest]);
 }
 
-/** A copy of the project, without the tests, for as long as `use` takes. */
+/** A copy of the project, without the tests but with the tables that examples print, for as long as `use` takes. */
 function inCopy(use: (folder: string) => void): void {
   const folder = Deno.makeTempDirSync({ prefix: "iova-docs-" });
   try {
     for (const path of filesBelow(ROOT)) {
-      if (path.startsWith("tests/") || path.startsWith(".")) continue;
+      if (path.startsWith("tests/") && !path.startsWith("tests/grid/") || path.startsWith(".")) continue;
       Deno.mkdirSync(dirname(`${folder}/${path}`), { recursive: true });
       Deno.copyFileSync(`${ROOT}/${path}`, `${folder}/${path}`);
     }
