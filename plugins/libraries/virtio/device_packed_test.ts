@@ -15,8 +15,8 @@ interface World extends RingWorld {
   serve(written: number): boolean;
 }
 
-function world(options: Partial<DeviceRingOptions> = {}): World {
-  const w = ringWorld();
+function world(options: Partial<DeviceRingOptions> = {}, checked = false): World {
+  const w = ringWorld({ checked });
   const { size = 4 } = options;
   const ring = new MockPackedRing(w.space, { size, base: 0x10000 });
   const [desc, driver, device] = ring.addresses.map(Number);
@@ -290,27 +290,29 @@ Deno.test("kicks are wanted or not through the device's event structure, with a 
   assertEquals([event.queue.wantKicks(false), event.ring.deviceEvent], [Pop.EMPTY, "00000100"]);
 });
 
-Deno.test("a packed ring scattered over pages is served as one that is not", () => {
-  const size = 700;
-  const w = world({ size });
-  // Bus pages 0x10 … lie backwards in memory from 0x80 on, with gaps.
-  const pages = [0x80, 0x7e, 0x7c];
-  pages.forEach((page, i) => w.pages.set(0x10 + i, page));
-  const sync = (toDevice: boolean) =>
-    pages.forEach((page, i) => {
-      const plain = w.space.bytes((0x10 + i) << 12, 4096);
-      const scattered = w.space.bytes(page << 12, 4096);
-      if (toDevice) scattered.set(plain);
-      else plain.set(scattered);
-    });
-  for (let i = 0; i < 600; i++) w.ring.chain(i, [{ addr: BigInt(i) << 33n, len: i + 1, flags: 2 }]);
-  sync(true);
-  for (let i = 0; i < 600; i++) {
-    assertEquals(w.queue.pop(w.chain), Pop.CHAIN);
-    assertEquals(bufferNames(w.chain), [`${(i * 2 ** 33).toString(16)}+${i + 1}w`]);
-    w.queue.push(w.chain.id, i + 1);
-  }
-  assertEquals(w.queue.publish(), true);
-  sync(false);
-  for (let i = 0; i < 600; i++) assertEquals(w.ring.used(i), [i, i + 1, 0x8082]);
-});
+for (const checked of [false, true]) {
+  Deno.test(`a packed ring scattered over pages is served as one that is not (checked leases: ${checked})`, () => {
+    const size = 700;
+    const w = world({ size }, checked);
+    // Bus pages 0x10 … lie backwards in memory from 0x80 on, with gaps.
+    const pages = [0x80, 0x7e, 0x7c];
+    pages.forEach((page, i) => w.pages.set(0x10 + i, page));
+    const sync = (toDevice: boolean) =>
+      pages.forEach((page, i) => {
+        const plain = w.space.bytes((0x10 + i) << 12, 4096);
+        const scattered = w.space.bytes(page << 12, 4096);
+        if (toDevice) scattered.set(plain);
+        else plain.set(scattered);
+      });
+    for (let i = 0; i < 600; i++) w.ring.chain(i, [{ addr: BigInt(i) << 33n, len: i + 1, flags: 2 }]);
+    sync(true);
+    for (let i = 0; i < 600; i++) {
+      assertEquals(w.queue.pop(w.chain), Pop.CHAIN);
+      assertEquals(bufferNames(w.chain), [`${(i * 2 ** 33).toString(16)}+${i + 1}w`]);
+      w.queue.push(w.chain.id, i + 1);
+    }
+    assertEquals(w.queue.publish(), true);
+    sync(false);
+    for (let i = 0; i < 600; i++) assertEquals(w.ring.used(i), [i, i + 1, 0x8082]);
+  });
+}

@@ -92,11 +92,10 @@ export class SplitDeviceQueue extends DeviceRing {
 
   protected fetch(chain: Chain): Pop {
     const { size } = this;
-    if (this.#availIdx === this.#lastAvail) {
-      const pending = (this.#readIndex() - this.#lastAvail) & 0xffff;
-      if (pending === 0) return Pop.EMPTY;
-      if (pending > size) return this.break(RingFault.AVAIL_JUMP);
-    }
+    let pending = (this.#availIdx - this.#lastAvail) & 0xffff;
+    if (pending === 0) pending = (this.#readIndex() - this.#lastAvail) & 0xffff;
+    if (pending === 0) return Pop.EMPTY;
+    if (pending > size) return this.break(RingFault.AVAIL_JUMP);
     if (this.inFlight >= size) return this.break(RingFault.TOO_MANY);
     const head = this.#avail.u16(AVAIL_RING + this.#slot(this.#lastAvail) * AVAIL_SLOT_SIZE);
     this.stats.reads++;

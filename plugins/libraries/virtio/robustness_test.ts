@@ -195,3 +195,11 @@ Deno.test("NOTIFY_ON_EMPTY: when nothing is left an interrupt comes that the dri
     assertEquals(wanted, [false, false, notifyOnEmpty]);
   }
 });
+
+Deno.test("robustness 12: an index that jumps is noticed wherever it is read", () => {
+  const w = world();
+  assertEquals(w.queue.pop(w.chain), Pop.EMPTY);
+  w.ring.availIdx = SIZE + 1;
+  assertEquals(w.queue.wantKicks(true), Pop.CHAIN);
+  assertEquals([w.queue.pop(w.chain), w.queue.fault], [Pop.BROKEN, RingFault.AVAIL_JUMP]);
+});
