@@ -97,7 +97,7 @@ async function startHardware(resolved: ResolvedMachine, given: string | undefine
     const qemu = await QemuProcess.start(command, files);
     try {
       const cpu = new QtestCpu(qemu.ram.buffer);
-      const board = await type.start({ qemu, interrupts: cpu.interrupts, guest: cpu, cpuEndian });
+      const board = await type.start({ qemu, interrupts: cpu.interrupts, guest: cpu, cpuEndian, machine: resolved });
       cpu.connect(board);
       return { qemu, cpu, board, requesters };
     } catch (error) {

@@ -86,6 +86,15 @@ for (const [platform, profile] of [["direct", "pc"], ["direct", "q35"], ["amd-io
   });
 }
 
+for (const transport of ["modern", "legacy"]) {
+  qemuTest(`microvm's slots serve our drivers without PCI, ${transport}`, async () => {
+    const devices = [{ id: "disk0", use: "virtio-blk", at: "3", with: { ram: "64KiB", transport } }];
+    const report = await drive({ ...DISK, bus: { use: "virtio-mmio" }, devices });
+    assertEquals(report.workloads.map(({ failure }) => failure), [undefined]);
+    assert(report.interrupts > 0);
+  });
+}
+
 qemuTest("checks see what our drivers do on QEMU's hardware", async () => {
   const report = await drive({ ...DISK, checks: ["dma-debug"] });
   assertEquals([report.verified, report.warnings], [true, []]);

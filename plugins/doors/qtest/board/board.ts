@@ -12,6 +12,7 @@ import type {
   Interrupts,
   MessageInterrupt,
   PhysAddr,
+  ResolvedMachine,
   Width,
 } from "@iova/core";
 import { QemuError } from "../qemu/lines.ts";
@@ -47,15 +48,19 @@ export interface BoardWiring {
   readonly guest: GuestPort;
   /** Functions whose registers are in the CPU's byte order (a QEMU peculiarity): the board shows them as on the bus. */
   readonly cpuEndian: readonly number[];
+  /** The manifest's machine. */
+  readonly machine: ResolvedMachine;
 }
 
 /** A machine type. */
 export interface BoardType {
   /** QEMU's name of it. */
   readonly machine: string;
-  /** The name of the profile that is this kind of machine. */
-  readonly profile: string;
-  /** QEMU's name of its root bus. */
+  /** The name of the profile that is this kind of machine; absent: there is none. */
+  readonly profile?: string;
+  /** The name of our bus plugin that its root bus is. */
+  readonly bus: "pci" | "virtio-mmio";
+  /** QEMU's name of its root bus, or of its slots without their numbers. */
   readonly rootBus: string;
   /** The program's usual name. */
   readonly program: string;

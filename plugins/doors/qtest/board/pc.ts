@@ -1,5 +1,5 @@
 /**
- * PCs (`pc`: i440FX, `q35`: ICH9): ports, interrupt lines of the I/O APIC, message interrupts through the CPU's local APIC.
+ * PCs (`pc`: i440FX, `q35`: ICH9, `microvm`: no PCI): ports, interrupt lines of the I/O APIC, message interrupts through the CPU's local APIC.
  *
  * @module
  */
@@ -16,15 +16,10 @@ import { COUNTERS, EXIT_PORT, FIRST_VECTOR, MESSAGE_ADDRESS, pcRom, TIMER_VECTOR
 /** Seconds for which nobody may look before the CPU takes it that its driver is gone. */
 const WATCH_SECONDS = 60;
 
-/** What differs between the two PCs. */
-interface Chipset {
-  readonly machine: string;
-  readonly rootBus: string;
+/** What differs between PCs. */
+interface Chipset extends Pick<BoardType, "machine" | "bus" | "rootBus" | "profile"> {
   /** Firmware's part of bringing the chips up. */
-  setUp(pc: PcBoard): void;
-  /** The I/O APIC's inputs that pins INTA to INTD of device 0 of the root bus arrive at; lines have their numbers. */
-  readonly pins: readonly number[];
-  readonly mostMemory: number;
+  setUp(pc: PcBoard, wiring: BoardWiring): void;
 }
 
 /** ISA interrupts that firmware gives to the four PCI interrupts of the PIIX3, in the order of its registers. */
@@ -34,13 +29,15 @@ const PIRQ_REGISTERS = 0x60;
 
 const I440FX: Chipset = {
   machine: "pc",
+  profile: "pc",
+  bus: "pci",
   rootBus: "pci.0",
-  mostMemory: 2 ** 31,
-  setUp(pc) {
+  setUp(pc, { qemu, guest }) {
     PIIX_IRQS.forEach((irq, i) => pc.configWrite(PIIX3, PIRQ_REGISTERS + i, 1, irq));
+    // Pin A of device 1 is the first of the four. Lines are inputs of the I/O APIC.
+    pciGuest(guest).configure({ lines: [3, 0, 1, 2].map((pirq) => PIIX_IRQS[pirq]) });
+    pc.firmware.push(...acpiTables(pc, qemu.ram));
   },
-  // Pin A of device 1 is the first of the four.
-  pins: [3, 0, 1, 2].map((pirq) => PIIX_IRQS[pirq]),
 };
 
 /** Where q35's firmware puts configuration space. */
@@ -49,19 +46,36 @@ const PCIEXBAR = 0x60;
 
 const Q35: Chipset = {
   machine: "q35",
+  profile: "q35",
+  bus: "pci",
   rootBus: "pcie.0",
-  mostMemory: 2 ** 31,
-  setUp(pc) {
+  setUp(pc, { qemu, guest }) {
     pc.configWrite(0, PCIEXBAR + 4, 4, 0);
     pc.configWrite(0, PCIEXBAR, 4, (ECAM_BASE | 1) >>> 0);
+    // Devices below 25 have PIRQ E to H.
+    pciGuest(guest).configure({ lines: [20, 21, 22, 23] });
+    pc.firmware.push(...acpiTables(pc, qemu.ram));
   },
-  // Devices below 25 have PIRQ E to H.
-  pins: [20, 21, 22, 23],
+};
+
+/** The I/O APIC's input of microvm's slot 0. */
+const FIRST_SLOT_INPUT = 16;
+
+const MICROVM: Chipset = {
+  // With a second I/O APIC the slots would be there, out of our reach.
+  machine: "microvm,ioapic2=off",
+  bus: "virtio-mmio",
+  rootBus: "virtio-mmio-bus",
+  setUp(pc, { machine }) {
+    pc.lineOffset = machine.bus!.options.line - FIRST_SLOT_INPUT;
+  },
 };
 
 /** See the module's text. */
 export class PcBoard implements Board {
   readonly firmware: FirmwareTable[] = [];
+  /** What is added to the number of an input of the I/O APIC to make it that of a line. */
+  lineOffset = 0;
   readonly #qtest: QtestConnection;
   readonly #interrupts: Interrupts;
   readonly #counters: Int32Array;
@@ -78,7 +92,7 @@ export class PcBoard implements Board {
     this.#watchdog = new Int32Array(qemu.ram.buffer, WATCHDOG, 1);
     qemu.qtest.onInterrupt = (input, asserted) => {
       this.#news = true;
-      interrupts.drive(input, asserted);
+      interrupts.drive(input + this.lineOffset, asserted);
     };
   }
 
@@ -148,23 +162,19 @@ export class PcBoard implements Board {
   }
 }
 
-function pcType(chipset: Chipset): BoardType {
+function pcType({ setUp, ...chipset }: Chipset): BoardType {
   return {
-    machine: chipset.machine,
-    profile: chipset.machine,
-    rootBus: chipset.rootBus,
+    ...chipset,
     program: "qemu-system-x86_64",
     args: ["-device", `isa-debug-exit,iobase=${EXIT_PORT},iosize=4`],
-    mostMemory: chipset.mostMemory,
+    mostMemory: 2 ** 31,
     memoryGranule: 4096,
     image: pcRom,
     async start(wiring) {
       const board = new PcBoard(wiring);
       await untilReady(() => board.ready);
-      chipset.setUp(board);
-      pciGuest(wiring.guest).configure({ lines: chipset.pins });
+      setUp(board, wiring);
       board.interceptLines();
-      board.firmware.push(...acpiTables(board, wiring.qemu.ram));
       return board;
     },
   };
@@ -174,3 +184,5 @@ function pcType(chipset: Chipset): BoardType {
 export const PC_TYPE: BoardType = pcType(I440FX);
 /** QEMU's `q35`. */
 export const Q35_TYPE: BoardType = pcType(Q35);
+/** QEMU's `microvm`: virtio devices in slots, without PCI. */
+export const MICROVM_TYPE: BoardType = pcType(MICROVM);

@@ -257,6 +257,7 @@ const WITHOUT = ["cap-cfpc=broken", "cap-sbbc=broken", "cap-ibs=broken", "cap-cc
 export const PSERIES_TYPE: BoardType = {
   machine: ["pseries", ...WITHOUT].join(","),
   profile: "pseries",
+  bus: "pci",
   program: "qemu-system-ppc64",
   rootBus: "pci.0",
   args: [],

@@ -5,12 +5,12 @@
  */
 
 import type { BoardType } from "../board/board.ts";
-import { PC_TYPE, Q35_TYPE } from "../board/pc.ts";
+import { MICROVM_TYPE, PC_TYPE, Q35_TYPE } from "../board/pc.ts";
 import { PSERIES_TYPE } from "../board/pseries.ts";
 
 /** How QEMU has a platform. */
 export interface MachineRecipe {
-  /** The machine types that have it; the first unless the manifest names a profile. */
+  /** The machine types that have it; the first of those that have the manifest's bus, unless it names a profile. */
   readonly boards: readonly [BoardType, ...BoardType[]];
   /** What makes a machine of this QEMU that platform. */
   args(version: Version): readonly string[];
@@ -27,8 +27,8 @@ function amdIommu([major, minor]: Version): readonly string[] {
 
 /** See the module's text. Interrupt remapping stays off: our kernel sets none up. */
 export const MACHINES: Readonly<Record<string, MachineRecipe>> = {
-  direct: { boards: [PC_TYPE, Q35_TYPE], args: () => [] },
-  swiotlb: { boards: [PC_TYPE, Q35_TYPE], args: () => [] },
+  direct: { boards: [PC_TYPE, Q35_TYPE, MICROVM_TYPE], args: () => [] },
+  swiotlb: { boards: [PC_TYPE, Q35_TYPE, MICROVM_TYPE], args: () => [] },
   "amd-iommu": { boards: [Q35_TYPE], args: amdIommu },
   "pseries-tce": { boards: [PSERIES_TYPE], args: () => [] },
 };

@@ -11,6 +11,7 @@ import type { BoardType } from "../board/board.ts";
 import { fileName } from "../qemu/process.ts";
 import { RECIPES } from "./devices.ts";
 import { MACHINES, type Version } from "./machines.ts";
+import { PciPlaces, SlotPlaces } from "./places.ts";
 import { type MediumOptions, qemuJson, type Recipe, type RecipeContext } from "./recipe.ts";
 
 /** What to start QEMU with. */
@@ -26,10 +27,6 @@ export interface QemuPlan {
   readonly cpuEndian: readonly number[];
 }
 
-/** The first device number that no machine type uses for itself. */
-const FIRST_FREE = 4;
-const LAST_FREE = 0x1e;
-
 /**
  * Plans a machine of type `board`, for a QEMU of some version.
  *
@@ -43,7 +40,7 @@ export function planMachine(machine: ResolvedMachine, board: BoardType, version:
     const requesters = new Map<string, number>();
     const cpuEndian: number[] = [];
     const names: string[] = [];
-    const places = new Places(machine);
+    const places = board.bus === "pci" ? new PciPlaces(machine, board) : new SlotPlaces(machine, board);
     for (const device of machine.devices) {
       const recipe = findRecipe(machine, device);
       const context = new Context(machine, device, board, words, files, names);
@@ -52,8 +49,7 @@ export function planMachine(machine: ResolvedMachine, board: BoardType, version:
       requesters.set(device.id, requester);
       if (native) cpuEndian.push(requester);
       if (driver !== undefined) {
-        const place = { bus: board.rootBus, ...places.properties(requester) };
-        words.push("-device", qemuJson({ driver, id: device.id, ...place, ...properties }));
+        words.push("-device", qemuJson({ driver, id: device.id, ...places.properties(requester), ...properties }));
       }
       for (const one of below) words.push("-device", qemuJson(one));
     }
@@ -83,12 +79,18 @@ export function findBoard(machine: ResolvedMachine): BoardType {
     });
   }
   const { boards } = MACHINES[name];
-  if (bus?.plugin.kind !== "profile") return boards[0];
-  const profile = bus.plugin.name;
-  const board = boards.find(({ profile: ours }) => ours === profile);
+  if (bus === undefined) return boards[0];
+  const profile = bus.plugin.kind === "profile" ? bus.plugin.name : undefined;
+  const root = bus.plugin.kind === "profile" ? bus.plugin.bus : bus.plugin.name;
+  const board = boards.find((one) => profile === undefined ? one.bus === root : one.profile === profile);
   if (board !== undefined) return board;
-  const expected = `one of ${boards.map(({ profile }) => profile).join(", ")}, where QEMU has platform ${name}`;
-  throw new InputError({ file, path: "profile", found: `"${profile}"`, expected });
+  const have = boards.map((one) => profile === undefined ? one.bus : one.profile).filter((one) => one !== undefined);
+  throw new InputError({
+    file,
+    path: profile === undefined ? "bus" : "profile",
+    found: `"${profile ?? root}"`,
+    expected: `one of ${[...new Set(have)].join(", ")}, where QEMU has platform ${name}`,
+  });
 }
 
 function refuseParts({ file, memory, busTree, devices }: ResolvedMachine, board: BoardType): void {
@@ -119,49 +121,6 @@ function findRecipe({ file }: ResolvedMachine, { use: { plugin: { name }, path }
     expected: `one of ${known.join(", ")}`,
     nearest: nearest(name, known),
   });
-}
-
-/** Places on the root bus. */
-class Places {
-  readonly #file: string;
-  readonly #taken = new Set<number>();
-  readonly #several: ReadonlySet<number>;
-
-  constructor({ file, devices }: ResolvedMachine) {
-    this.#file = file;
-    const wanted = devices.flatMap(({ at }) => at === undefined ? [] : [parsePlace(at)]).filter((at) => at !== null);
-    this.#several = new Set(wanted.filter((place) => (place & 7) !== 0).map((place) => place >> 3));
-    for (const place of wanted) this.#taken.add(place);
-  }
-
-  take({ at, use: { path } }: ResolvedDevice): number {
-    if (at === undefined) return this.#free();
-    const place = parsePlace(at);
-    if (place !== null && place >> 3 >= FIRST_FREE && place >> 3 <= LAST_FREE) return place;
-    const expected = `device[.function] in hexadecimal, "04.0" to "1e.7"`;
-    throw new InputError({ file: this.#file, path: `${path}.at`, found: `place "${at}"`, expected });
-  }
-
-  properties(requester: number): { addr: string; multifunction?: boolean } {
-    const device = requester >> 3;
-    const addr = `${device.toString(16)}.${requester & 7}`;
-    return this.#several.has(device) ? { addr, multifunction: true } : { addr };
-  }
-
-  #free(): number {
-    for (let device = FIRST_FREE; device <= LAST_FREE; device++) {
-      if ([0, 1, 2, 3, 4, 5, 6, 7].some((fn) => this.#taken.has(device << 3 | fn))) continue;
-      this.#taken.add(device << 3);
-      return device << 3;
-    }
-    const expected = "a machine with a free place on its root bus";
-    throw new InputError({ file: this.#file, path: "devices", found: "too many devices", expected });
-  }
-}
-
-function parsePlace(at: string): number | null {
-  const match = /^([01]?[0-9a-f])(?:\.([0-7]))?$/i.exec(at);
-  return match === null ? null : parseInt(match[1], 16) << 3 | Number(match[2] ?? 0);
 }
 
 /** What a recipe is given for one device. */

@@ -107,3 +107,24 @@ Deno.test("a profile chooses among the machine types that have the platform", as
     'manifest: profile: found "pc", expected one of q35, where QEMU has platform amd-iommu',
   );
 });
+
+Deno.test("slots are microvm's, where QEMU has them", async () => {
+  const devices = [{ id: "a", use: "virtio-blk", with: { ram: "64KiB" } }, { id: "b", use: "virtio-net", at: "5" }];
+  const base: Manifest = { memory: "16MiB", platform: "direct", bus: { use: "virtio-mmio" }, devices };
+  const { machine, args, requesters } = await plan(base);
+  assertEquals(machine, "microvm,ioapic2=off,memory-backend=ram");
+  assertEquals([...requesters], [["a", 0x08], ["b", 0x30]]);
+  const made = args.filter((_, i) => args[i - 1] === "-device").map((text) => JSON.parse(text));
+  assertEquals(made.map(({ driver, bus }) => [driver, bus]), [
+    ["virtio-blk-device", "virtio-mmio-bus.0"],
+    ["virtio-net-device", "virtio-mmio-bus.5"],
+  ]);
+  assertEquals(
+    await refused({ ...base, platform: "amd-iommu" }),
+    'manifest: bus: found "virtio-mmio", expected one of pci, where QEMU has platform amd-iommu',
+  );
+  assertEquals(
+    await refused({ ...base, bus: { use: "virtio-mmio", with: { base: 0x1000_0000 } } }),
+    "manifest: bus.with.base: found 0x10000000, expected 0xfeb00000, where QEMU has its slots",
+  );
+});

@@ -6,21 +6,34 @@
 
 import { type Property, qemuJson, type Recipe, type RecipeContext } from "./recipe.ts";
 
-/** What every virtio function has in common. */
-function common({ options, refuse }: RecipeContext): Record<string, Property> {
+/** What every virtio device has in common, and what its function has on PCI. */
+function common({ options, refuse, board, argument }: RecipeContext): Record<string, Property> {
   const { transport = "modern", vectors, indirect, eventIndex, packed, accessPlatform } = options;
   for (const name of ["inOrder", "notificationData", "notifConfigData"]) {
     if (options[name]) refuse(name, "false: QEMU 7.2 does not offer it");
   }
-  return {
-    "disable-modern": transport === "legacy",
-    "disable-legacy": transport === "modern" ? "on" : "off",
+  const device = {
     "iommu_platform": accessPlatform && transport === "modern",
-    vectors,
     "indirect_desc": indirect,
     "event_idx": eventIndex,
     packed,
   };
+  if (board.bus === "virtio-mmio") {
+    // Of all slots at once.
+    argument("-global", `virtio-mmio.force-legacy=${transport !== "modern"}`);
+    return device;
+  }
+  return {
+    "disable-modern": transport === "legacy",
+    "disable-legacy": transport === "modern" ? "on" : "off",
+    vectors,
+    ...device,
+  };
+}
+
+/** QEMU's name of a kind of device, by the bus that it is on. */
+function model(kind: string, { board }: RecipeContext): string {
+  return `${kind}-${board.bus === "pci" ? "pci" : "device"}`;
 }
 
 /** A disk. */
@@ -28,7 +41,7 @@ export const virtioBlk: Recipe = (context) => {
   const { options: { image, ram, readOnly, queueSize, serial, queues = 1 }, medium, refuse } = context;
   if ((image === undefined) === (ram === undefined)) refuse("image", "one of image and ram");
   return {
-    driver: "virtio-blk-pci",
+    driver: model("virtio-blk", context),
     properties: {
       ...common(context),
       drive: medium({ image, ram, readOnly }),
@@ -56,11 +69,11 @@ export const virtioNet: Recipe = (context) => {
     );
   }
   return {
-    driver: "virtio-net-pci",
+    driver: model("virtio-net", context),
     properties: {
       ...common(context),
       netdev,
-      romfile: "",
+      ...(context.board.bus === "pci" && { romfile: "" }),
       ...(mac !== undefined && { mac }),
       ...(mtu !== undefined && { "host_mtu": mtu }),
       ...(speed !== undefined && { speed, duplex: "full" }),
