@@ -211,15 +211,16 @@ export class BlockModel implements VirtioModel {
   #execute(chain: Chain, queue: number): number {
     let type = this.#header.words[TYPE] >>> 0;
     if (this.#manners.ignoresBarrier) type = (type & ~BARRIER_BIT) >>> 0;
+    // What most requests are needs no table.
+    if (type === RequestType.IN) return this.#transferData(chain, queue, false, chain.writeBytes - STATUS_SIZE);
+    if (type === RequestType.OUT) return this.#transferData(chain, queue, true, chain.readBytes - HEADER);
     const handler = this.#handlers[type];
     return handler === undefined ? RequestStatus.UNSUPP : handler(chain, queue);
   }
 
-  /** By request type. */
+  /** By request type, but for reads and writes. */
   #makeHandlers(): (Handler | undefined)[] {
     const table: (Handler | undefined)[] = new Array(RequestType.SECURE_ERASE + 1).fill(undefined);
-    table[RequestType.IN] = (chain, queue) => this.#transferData(chain, queue, false, chain.writeBytes - STATUS_SIZE);
-    table[RequestType.OUT] = (chain, queue) => this.#transferData(chain, queue, true, chain.readBytes - HEADER);
     table[RequestType.FLUSH] = table[RequestType.FLUSH_OUT] = (chain, queue) => this.#flush(chain, queue);
     table[RequestType.GET_ID] = (chain) => this.#getId(chain);
     if (this.#manners.looksAtScsi) table[RequestType.SCSI_CMD] = table[RequestType.SCSI_CMD_OUT] = scsi;
@@ -257,9 +258,9 @@ export class BlockModel implements VirtioModel {
    * it, however it was rounded.
    */
   #inRange(sector: number, sectors: number): boolean {
+    if (sectors > MAX_SECTORS || sector > this.#capacity - sectors) return false;
     const block = this.#blockSectors;
-    return sectors <= MAX_SECTORS && sector <= this.#capacity - sectors && sectors % block === 0 &&
-      sector % block === 0;
+    return block === 1 || (sectors % block === 0 && sector % block === 0);
   }
 
   /** What a write ends with: without a cache it is on the medium first. */
