@@ -5,7 +5,7 @@
  */
 
 import { type DeviceEntry, InputError, type Manifest, type Use } from "@iova/core";
-import { QmpError } from "../qmp/errors.ts";
+import { generic, QmpError } from "../qmp/errors.ts";
 import { Backends } from "./backends.ts";
 import { deviceEntry } from "./drivers.ts";
 import { IdeDrives } from "./ide_drives.ts";
@@ -70,8 +70,7 @@ const OPTIONS: Readonly<Record<string, Take>> = {
   cdrom: (reader, value) => reader.drives.push({ file: value, media: "cdrom", index: "2" }),
   hda: (reader, value) => reader.drives.push({ file: value, index: "0" }),
   hdb: (reader, value) => reader.drives.push({ file: value, index: "1" }),
-  blockdev: (reader, value) =>
-    reader.backends.addNode(value.startsWith("{") ? JSON.parse(value) : readProperties(value)),
+  blockdev: (reader, value) => reader.backends.addNode(value.startsWith("{") ? readJson(value) : readProperties(value)),
   netdev: (reader, value) => reader.backends.addNet(readProperties(value, "type")),
   device: (reader, value) => reader.devices.push(readProperties(value, "driver")),
   global: (reader, value) => reader.takeGlobal(value),
@@ -98,6 +97,14 @@ export function readArguments(words: readonly string[]): QemuCommand {
     else reader.take(option, words[++i]);
   }
   return reader.finish();
+}
+
+function readJson(text: string): Record<string, unknown> {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw generic("JSON parse error");
+  }
 }
 
 /** Splits a command line as a shell would: quotes group, a backslash takes the next character as it is. */

@@ -107,15 +107,15 @@ Deno.test("what cannot be had is the command line's mistake, in QEMU's words", (
       "--qemu: found -device virtio-blk-pci (drive property not set), expected what QEMU would take",
     ],
     [
-      "-drive file=blkdebug::/x,if=none,id=d",
-      "--qemu: found -drive blkdebug::/x (Unknown protocol 'blkdebug'), expected",
+      "-drive file=nbd:x,if=none,id=d",
+      "--qemu: found -drive nbd:x (Unknown protocol 'nbd'), expected",
     ],
     ["-device ide-hd,drive=x", "--qemu: found -device ide-hd (Property 'ide-hd.drive' can't find value 'x'), expected"],
     [
       "-drive file=/a,if=ide,index=7",
       "--qemu: found -drive /a (Can't create IDE unit: there are four places), expected",
     ],
-    ["-blockdev {broken", "--qemu: found -blockdev {broken"],
+    ["-blockdev {broken", "--qemu: found -blockdev {broken (JSON parse error), expected"],
     ["-m x", "--qemu: found -m x, expected a size"],
   ];
   for (const [line, message] of wrong) {
