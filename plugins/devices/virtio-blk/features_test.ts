@@ -105,6 +105,31 @@ Deno.test("discards, zeros and erasures reach the medium; what the device does n
   });
 });
 
+Deno.test("requests of every kind keep the DMA API's rules, with their headers mapped once or each time", async () => {
+  for (const requestMemory of ["coherent", "streaming"]) {
+    for (const packed of [false, true]) {
+      const warnings: string[] = [];
+      const machine = await loadMachine(
+        manifest({ ram: "1MiB", queues: 2, requestMemory, packed, secureErase: true }, { checks: ["dma-debug"] }),
+        { listen: ({ type, message }) => type === "warning" && warnings.push(`${message}`) },
+      );
+      const driver = machine.driver<VirtioBlockDriver>("d");
+      const buffer = machine.guest.heap.require(8192, "a buffer", 4096);
+      const statuses = await machine.settle(Promise.all([
+        driver.read(0, buffer, 4096),
+        driver.discard(8, 4096),
+        driver.write(16, buffer + 4096, 4096),
+        driver.writeZeroes(24, 4096, true),
+        driver.secureErase(32, 512),
+        driver.flush(),
+      ]));
+      assertEquals(statuses, new Array(6).fill(BlockStatus.OK));
+      machine.stop();
+      assertEquals(warnings, [], `${requestMemory}, packed ${packed}`);
+    }
+  }
+});
+
 Deno.test("segments are cut to SIZE_MAX, and transfers to SEG_MAX of them and to whole blocks", async () => {
   await withDisk({ sizeMax: 4096, segMax: 4, blockSize: 2048 }, async (machine, driver, buffer) => {
     assertEquals([driver.maxTransfer, driver.blockSize], [16384, 2048]);

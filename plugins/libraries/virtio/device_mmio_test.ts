@@ -167,3 +167,19 @@ Deno.test("QEMU's MMIO has two words of features, no bit 30, and bases of zero f
   assertEquals([0xb0, 0xb4, 0xb8, 0xbc].map((at) => modern.get(at)), [0xffff_ffff, 0xffff_ffff, 0, 0]);
   assertEquals(world({ personality: "qemu", transport: "legacy" }).get(0x10), 0x3100_0008);
 });
+
+Deno.test("a broken device says so in its status and by a configuration interrupt, until it is reset", () => {
+  const w = world();
+  bringUp(w, [32, 33]);
+  const ring = ringOf(w, 16);
+  w.transport.enableQueue(0, 16, addressesOf(ring));
+  w.put(0x70, 0x0f);
+  ring.offer(16);
+  w.put(0x50, 0);
+  w.scheduler.settle();
+  assertEquals([w.get(0x70), w.get(0x60), ring.usedIdx], [0x4f, 2, 0]);
+  w.put(0x70, 0x0f);
+  assertEquals(w.get(0x70), 0x4f, "a driver cannot take it back");
+  w.put(0x70, 0);
+  assertEquals([w.get(0x70), w.get(0x60)], [0, 0]);
+});

@@ -7,6 +7,7 @@ import { VirtioPciFunction } from "./device_pci.ts";
 import { VirtioPciTransport } from "./driver_pci.ts";
 import { driverOk, negotiate } from "./driver_transport.ts";
 import { FeatureSet } from "./layout_features.ts";
+import { addressesOf, bringUp, letterWorld, ringOf } from "./testdata/letters.ts";
 import { MockDriver, MockRing } from "./testing.ts";
 
 /** A device that writes the letter A into every chain, and keeps chains of queue 1 until it is told. */
@@ -285,4 +286,35 @@ Deno.test("machine reset returns function and device to power-on", () => {
   negotiate(w.transport, new FeatureSet([32, 33]));
   w.virtio.powerOn();
   assertEquals([w.virtio.device.status, w.virtio.fn.port.busMaster, w.pci8.configRead(0x20, 4) & ~0xf], [0, false, 0]);
+});
+
+Deno.test("with NOTIF_CONFIG_DATA a kick names its queue as the device says, and by no other name", () => {
+  const w = letterWorld({ notifConfigData: true });
+  const fn = w.pci.function(w.requester);
+  bringUp(w, [32, 33, 39]);
+  const ring = ringOf(w, 16);
+  w.transport.enableQueue(0, 16, addressesOf(ring));
+  w.transport.writeStatus(0x0f);
+  assertEquals(fn.read(4, 0x38, 2), 0x8000);
+  ring.chain(0, [{ addr: 0x30000n, len: 1, flags: 2 }]);
+  fn.write(4, 0x3000, 2, 0);
+  w.scheduler.settle();
+  assertEquals(ring.usedIdx, 0);
+  w.transport.notifier(0)();
+  w.scheduler.settle();
+  assertEquals(ring.usedIdx, 1);
+});
+
+Deno.test("a queue that is reset by itself forgets its ring, and only with RING_RESET negotiated", () => {
+  for (const [features, done] of [[[32, 33, 40], true], [[32, 33], false]] as const) {
+    const w = letterWorld();
+    const fn = w.pci.function(w.requester);
+    bringUp(w, features);
+    w.transport.enableQueue(0, 16, addressesOf(ringOf(w, 16)));
+    w.transport.writeStatus(0x0f);
+    assertEquals(w.transport.resetQueue(0), done);
+    fn.write(4, 0x3a, 2, 1);
+    assertEquals([fn.read(4, 0x3a, 2), fn.read(4, 0x1c, 2), fn.read(4, 0x18, 2)], done ? [0, 0, 64] : [0, 1, 16]);
+    assertEquals(w.model.queueResets, done ? [0] : []);
+  }
 });
