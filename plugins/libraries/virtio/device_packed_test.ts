@@ -3,7 +3,6 @@ import { MockPackedRing } from "@iova/virtio/testing";
 import { Chain } from "./device_chain.ts";
 import { PackedDeviceQueue } from "./device_packed.ts";
 import { type DeviceRingOptions, Pop, RingFault } from "./device_queue.ts";
-import { MANNERS } from "./device_manners.ts";
 import { bufferNames, type RingWorld, ringWorld } from "./testdata/ring_world.ts";
 import { EventFlag } from "./layout_packed.ts";
 
@@ -34,43 +33,6 @@ function world(options: Partial<DeviceRingOptions> = {}, checked = false): World
       return queue.publish();
     },
   };
-}
-
-/** Slots 0 to 2 of case 8. */
-const CASE_8 = [
-  "00001000000000001000000007008100",
-  "00001100000000000002000007008300",
-  "00001200000000000100000007008200",
-];
-
-for (const [personality, flags] of [["spec", "8280"], ["qemu", "8080"]] as const) {
-  Deno.test(`cases 8 and 9: a list is used in its first slot, and the ring wraps (${personality})`, () => {
-    const w = world({ rules: MANNERS[personality].rings });
-    CASE_8.forEach((desc, i) => w.ring.desc(i, desc));
-    assertEquals(w.queue.pop(w.chain), Pop.CHAIN);
-    assertEquals(bufferNames(w.chain), ["100000+16", "110000+512w", "120000+1w"]);
-    w.queue.push(w.chain.id, 0x201);
-    assertEquals(w.queue.publish(), true);
-    assertEquals(w.ring.slot(0), "0000100000000000" + "01020000" + "0700" + flags);
-    assertEquals([w.ring.slot(1), w.ring.slot(2)], CASE_8.slice(1), "the other slots are left alone");
-    assertEquals([w.queue.wantKicks(true), w.ring.deviceEvent], [Pop.EMPTY, "00000000"]);
-
-    w.ring.desc(3, "00001000000000001000000009008100");
-    w.ring.desc(0, "00001100000000000002000009000380");
-    w.ring.desc(1, "00001200000000000100000009000280");
-    assertEquals(w.queue.pop(w.chain), Pop.CHAIN);
-    assertEquals(bufferNames(w.chain), ["100000+16", "110000+512w", "120000+1w"]);
-    w.queue.push(w.chain.id, 0x201);
-    w.queue.publish();
-    assertEquals(w.ring.slot(3), "0000100000000000" + "01020000" + "0900" + flags);
-
-    w.ring.desc(2, "00001000000000001000000001000180");
-    w.ring.desc(3, "00001200000000000100000001000280");
-    assertEquals(w.serve(1), true);
-    const flush = personality === "spec" ? "0200" : "0000";
-    assertEquals(w.ring.slot(2), "0000100000000000" + "01000000" + "0100" + flush);
-    assertEquals(w.queue.pop(w.chain), Pop.EMPTY);
-  });
 }
 
 Deno.test("a list that wrote nothing is used without the WRITE flag", () => {
