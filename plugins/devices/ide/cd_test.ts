@@ -177,6 +177,8 @@ both("READ by PIO comes in blocks of the limit, each with an interrupt", (w) => 
 
 both("an answer with an odd limit, and a limit of 0", (w) => {
   assertEquals(answer(w, "12 00000024", 5).slice(0, 16), "0580 0021 1f00 0000".replaceAll(" ", ""));
+  packet(w, "12 00000009");
+  assertEquals(toHex(w.pio(5)), "05800021 1f000000 5100".replaceAll(" ", ""), "nothing of what was cut off");
   packet(w, "12 00000024", { limit: 0 });
   assertEquals(w.state().slice(0, 5), "41 04", "aborted by ATA, not by the packet");
   packet(w, "00", { limit: 0 });
@@ -190,7 +192,7 @@ both("READ (10) and READ (12) by the bus master, and an answer", (w) => {
     w.fresh();
     w.ol(BAR + 4, 0x10000);
     packet(w, hex, { dma: true });
-    assertEquals(w.state().slice(0, 2), "58");
+    assertEquals(w.state().slice(0, 8), "58 00 02");
     w.o(BAR, 9);
     assertEquals(w.state().slice(0, 8) + w.state().split(" ").slice(-2), "50 00 0309/04,irq");
     assertEquals(w.space.bytes(0x20000, 4096), testDisc(64).bytes.subarray(4096, 8192));

@@ -311,6 +311,40 @@ both("the data register takes a dword as two words, and a byte as a word", (w) =
   assertEquals([...w.disk.bytes.subarray(0x321 * 512, 0x321 * 512 + 6)], [0x11, 0x22, 0x33, 0x44, 0x55, 0]);
 });
 
+both("data goes one way at a time: a read while data is asked for, a write while it is offered", (w) => {
+  w.lba28(0x321, 1);
+  w.o(0x1f7, 0x30);
+  for (let n = 0; n < 300; n++) assertEquals(w.i(0x1f0, 2), 0);
+  assertEquals(w.i(0x3f6), 0x58);
+  for (let n = 0; n < 256; n++) w.ow(0x1f0, 0x5a5a);
+  assertEquals([w.i(0x3f6), w.disk.bytes[0x321 * 512 + 511]], [0x50, 0x5a]);
+  w.lba28(0x322, 1);
+  w.o(0x1f7, 0x20);
+  for (let n = 0; n < 300; n++) w.ow(0x1f0, 0xffff);
+  assertEquals([w.i(0x3f6), w.i(0x1f0, 2)], [0x58, 0x322]);
+});
+
+both(
+  "an interrupt while the line is up: a bit of its own on QEMU, an edge that is not there on hardware",
+  (w, isQemu) => {
+    w.lba28(5, 2);
+    w.o(0x1f7, 0x20);
+    w.o(BAR + 2, 4);
+    w.pio(256);
+    assertEquals([w.i(0x3f6), end(w), w.rises()], [0x58, isQemu ? "00/04 irq" : "00/00 irq", 1]);
+  },
+);
+
+both("READ and WRITE MULTIPLE without a block are aborted", (w) => {
+  w.o(0x1f2, 0);
+  w.o(0x1f7, 0xc6);
+  w.lba28(5, 2);
+  for (const command of [0xc4, 0xc5, 0x29, 0x39]) {
+    w.o(0x1f7, command);
+    assertEquals(w.state().slice(0, 5), "41 04", command.toString(16));
+  }
+});
+
 both("SET MULTIPLE shows in IDENTIFY, or does not", (w, isQemu) => {
   const word59 = (count: number) => {
     w.o(0x1f2, count);

@@ -13,6 +13,8 @@ import {
   type ScatterEntry,
 } from "@iova/core";
 import { bindIde, type IdeDriver, type IdeDriverOptions } from "./driver.ts";
+import { readFacts } from "./driver_facts.ts";
+import { Identify } from "./layout.ts";
 import {
   discOptions,
   diskOptions,
@@ -288,6 +290,12 @@ Deno.test("48-bit commands are used from where 28 bits end, and for more than 25
   }
   assertEquals(commands, [0xc8, 0x25, 0xc8, 0x25, 0x25]);
   assertEquals(positions.at(-1), 2 ** 28 + 99);
+});
+
+Deno.test("a drive without 48-bit commands is used as far as 28 bits reach, whatever it says of its size", () => {
+  const block = Identify.encode({ sectors28: 0x2000_0000, capabilities: 1 << 8, ultra: 0x3f });
+  const { capacity, reach, lba48, mode } = readFacts(block, 0, false, true, 0);
+  assertEquals([capacity, reach, lba48, mode], [0x2000_0000, 0x1000_0000, false, 0x45]);
 });
 
 Deno.test("two drives share a channel in turns, and a flush is a command of its own", async () => {

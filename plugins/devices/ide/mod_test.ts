@@ -54,7 +54,8 @@ Deno.test("a real image is read through the whole machine, and no platform chang
     const [status, bytes] = await read(machine, 0, 4096);
     assertEquals(status, BlockStatus.OK);
     assertEquals(bytes, Deno.readFileSync(IMAGE).slice(0, 4096));
-    assertEquals(machine.driver<BlockDriver>("disk0").capacity * 512, Deno.statSync(IMAGE).size);
+    const driver = machine.driver<BlockDriver>("disk0");
+    assertEquals([driver.readOnly, driver.capacity * 512], [true, Deno.statSync(IMAGE).size]);
     machine.stop();
   }
 });
@@ -161,7 +162,19 @@ Deno.test("a surprise removal fails what is in flight, and what comes later", as
   assertEquals(await machine.settle(flying), BlockStatus.DEVICE_GONE);
   assertEquals(await machine.settle(driver.read(0, buffer, 512)), BlockStatus.DEVICE_GONE);
   assertEquals(machine.interrupts.isAsserted(14), false);
+  assertEquals([0x1f7, 0x3f6, 0x177, 0x376].map((port) => machine.guest.ioRead(port, 1)), [0xff, 0xff, 0xff, 0xff]);
   machine.stop();
+});
+
+Deno.test("it stands beside the ISA bridge of a PC, and elsewhere at the first free place", async () => {
+  const places: number[] = [];
+  for (const profile of ["pc", undefined]) {
+    const machine = await loadMachine({ ...manifest({ ram: "64KiB" }), ...(profile && { profile }) });
+    places.push(machine.device("disk0").port.requester);
+    assertEquals((await read(machine, 1))[0], BlockStatus.OK);
+    machine.stop();
+  }
+  assertEquals(places, [0x09, 0x08]);
 });
 
 Deno.test("bad options name the file, the path, what was found and what was expected", async () => {
