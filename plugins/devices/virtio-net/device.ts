@@ -108,7 +108,7 @@ export class NetModel implements VirtioModel, NetInterface, ControlTarget, Trans
   readonly #manners: Manners;
   readonly #maxPairs: number;
   readonly #mac: Uint8Array;
-  readonly #shape: HeaderShape = { size: NetHeader.size, written: NetHeader.size, merges: false };
+  readonly #shape: HeaderShape = { size: NetHeader.size, written: NetHeader.size, merges: false, spills: false };
   readonly #steering = new Steering();
   readonly #receive: ReceiveQueue[] = [];
   readonly #transmit: TransmitQueue[] = [];
@@ -197,6 +197,7 @@ export class NetModel implements VirtioModel, NetInterface, ControlTarget, Trans
     const long = this.#shape.merges || features.has(Feature.VERSION_1);
     this.#shape.size = long ? NetHeader.size : SHORT_HEADER;
     this.#shape.written = this.#manners.headerWritten;
+    this.#shape.spills = this.#manners.spills;
     this.#controlIndex = features.has(NetFeature.CTRL_VQ)
       ? controlQueue(features.has(NetFeature.MQ) ? this.#maxPairs : 1)
       : -1;
@@ -299,6 +300,11 @@ export class NetModel implements VirtioModel, NetInterface, ControlTarget, Trans
   /** See {@linkcode TransmitRules.dropsUnnegotiated}. */
   get dropsUnnegotiated(): boolean {
     return this.#manners.dropsUnnegotiated;
+  }
+
+  /** See {@linkcode TransmitRules.refusesWritable}. */
+  get refusesWritable(): boolean {
+    return this.#manners.refusesWritable;
   }
 
   /** See {@linkcode ControlTarget.refusesUnnegotiated}. */

@@ -18,10 +18,26 @@ export interface Manners {
    * takes offloads QEMU looks at no header.
    */
   readonly dropsUnnegotiated: boolean;
+  /** A buffer that the device may write breaks it when it comes with a frame to be transmitted; else it is not looked at. */
+  readonly refusesWritable: boolean;
+  /** The beginning of a frame that is too long for its buffer is written there, although the buffer is not used. */
+  readonly spills: boolean;
 }
 
 /** By the option `personality`. */
 export const MANNERS: Readonly<Record<"spec" | "qemu", Manners>> = {
-  spec: { headerWritten: NetHeader.size, refusesUnnegotiated: true, dropsUnnegotiated: true },
-  qemu: { headerWritten: SHORT_HEADER, refusesUnnegotiated: false, dropsUnnegotiated: false },
+  spec: {
+    headerWritten: NetHeader.size,
+    refusesUnnegotiated: true,
+    dropsUnnegotiated: true,
+    refusesWritable: true,
+    spills: false,
+  },
+  qemu: {
+    headerWritten: SHORT_HEADER,
+    refusesUnnegotiated: false,
+    dropsUnnegotiated: false,
+    refusesWritable: false,
+    spills: true,
+  },
 };

@@ -34,6 +34,8 @@ export interface HeaderShape {
   written: number;
   /** A frame may lie in several buffers. */
   merges: boolean;
+  /** A frame that is too long leaves its beginning in its buffer. */
+  spills: boolean;
 }
 
 /** Fills lent pieces of a buffer straight from the sender's memory. */
@@ -83,16 +85,20 @@ export class ReceiveQueue {
     const found = this.#gather(merges ? needed : 1);
     if (found !== Pop.CHAIN) return found === Pop.BROKEN ? Receipt.LOST : Receipt.BUSY;
     // Without merging one buffer must do; it stays for the next frame.
-    if (this.#bytes < needed) return Receipt.LOST;
+    if (this.#bytes < needed) {
+      if (this.#shape.spills) this.#fill(frame, 1);
+      return Receipt.LOST;
+    }
     this.#mover.torn = false;
-    const status = this.#fill(frame);
+    const buffers = this.#buffersFor(needed);
+    const status = this.#fill(frame, buffers);
     // The buffers stay for the next frame.
     if (this.#mover.torn) return Receipt.BUSY;
     if (status === BusStatus.PENDING) {
       this.#device().wait(this.#index);
       return Receipt.BUSY;
     }
-    this.#finish(status === BusStatus.OK ? needed : 0);
+    this.#finish(buffers, status === BusStatus.OK ? needed : 0);
     return status === BusStatus.OK ? Receipt.DONE : Receipt.LOST;
   }
 
@@ -120,19 +126,27 @@ export class ReceiveQueue {
     return chain.writeBytes < this.#shape.size ? "receive buffer shorter than a header" : "";
   }
 
-  /** Writes header and frame. Earlier parts stay written when a later one fails. */
-  #fill(frame: Frame): BusStatus {
+  /** How many of the buffers `needed` bytes take. More may have been taken, for a frame that did not come after all. */
+  #buffersFor(needed: number): number {
+    let count = 0;
+    for (let bytes = 0; bytes < needed; count++) bytes += this.#chains[count].writeBytes;
+    return count;
+  }
+
+  /** Writes header and frame into `buffers` buffers. Earlier parts stay written when a later one fails. */
+  #fill(frame: Frame, buffers: number): BusStatus {
     const { size, written, merges } = this.#shape;
     const port = this.#port;
     const first = this.#chains[0];
-    writeHeader(this.#header, frame, this.#taken);
+    writeHeader(this.#header, frame, buffers);
     let status = first.write(port, 0, this.#header, 0, merges ? size : Math.min(size, written));
-    if (this.#taken === 1 && status === BusStatus.OK && frame.source === null) {
+    const fits = size + frame.length <= first.writeBytes;
+    if (fits && status === BusStatus.OK && frame.source === null) {
       return first.write(port, size, frame.whole, 0, frame.length);
     }
     let from = size;
     let at = 0;
-    for (let i = 0; at < frame.length && status === BusStatus.OK; i++) {
+    for (let i = 0; i < buffers && at < frame.length && status === BusStatus.OK; i++) {
       const chain = this.#chains[i];
       const part = Math.min(frame.length - at, chain.writeBytes - from);
       if (part > 0) status = this.#move(chain, from, frame, at, part);
@@ -151,15 +165,17 @@ export class ReceiveQueue {
     return chain.visitWrite(this.#port, to, part, mover);
   }
 
-  /** Gives the buffers back with `total` bytes in them, each filled before the next. */
-  #finish(total: number): void {
+  /** Gives the first `count` buffers back with `total` bytes in them, each filled before the next. */
+  #finish(count: number, total: number): void {
     const device = this.#device();
-    for (let i = 0; i < this.#taken; i++) {
+    for (let i = 0; i < count; i++) {
       const chain = this.#chains[i];
       const part = Math.min(total, chain.writeBytes);
       device.finish(this.#index, chain.id, part);
       total -= part;
+      this.#bytes -= chain.writeBytes;
     }
-    this.reset();
+    if (count < this.#taken) this.#chains.push(...this.#chains.splice(0, count));
+    this.#taken -= count;
   }
 }

@@ -355,6 +355,30 @@ Deno.test("without MQ the control queue is the third, whatever the device has", 
   assertEquals([w.command("0000 01"), w.command("0400 0200")], [0, 1]);
 });
 
+Deno.test("a short frame after a long one that went elsewhere takes one buffer of those that are held", () => {
+  const w = netWorld({ features: [...BASE, MRG_RXBUF] });
+  for (let i = 0; i < 3; i++) buffer(w, i, 64);
+  assertEquals(w.come(broadcast(1000)), false);
+  for (let i = 0; i < 2; i++) {
+    assertEquals(w.come(broadcast(40)), true);
+    assertEquals([w.rings[0].usedIdx, w.rings[0].used(i)], [i + 1, [i, 52]]);
+    assertEquals(w.hex(DATA + 2048 * i, 12), "000000000000000000000100");
+  }
+  for (let i = 3; i < 8; i++) buffer(w, i, 64);
+  assertEquals([w.come(broadcast(120)), w.rings[0].used(2), w.rings[0].used(4)], [true, [2, 64], [4, 4]]);
+});
+
+Deno.test("personality qemu: what may be written behind a frame is not looked at, and a long frame's beginning stays in its buffer", () => {
+  const w = netWorld({ personality: "qemu" });
+  w.put(HDR, PLAIN + toHex(broadcast(60)));
+  w.offer(1, 0, [{ addr: BigInt(HDR), len: 72 }, { addr: BigInt(ACK), len: 1, flags: 2 }]);
+  w.go(1);
+  assertEquals([w.status, w.backend.frames, w.rings[1].used(0)], [0x0f, [broadcast(60)], [0, 0]]);
+  buffer(w, 0, 100);
+  assertEquals([w.come(broadcast(200)), w.rings[0].usedIdx], [true, 0]);
+  assertEquals(w.hex(DATA, 100), "00000000000000000000cccc" + toHex(broadcast(200).subarray(0, 88)));
+});
+
 Deno.test("a reset empties filters, forgets features and address, and lets a waiting sender go", () => {
   const w = netWorld({ features: [...BASE, ...CONTROL, ...GUEST] });
   w.command("0000 00");

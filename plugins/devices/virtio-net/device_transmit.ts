@@ -35,6 +35,8 @@ export interface TransmitRules {
   readonly offloads: number;
   /** What happens to a frame that asks for more: it is dropped, or goes out as it is. */
   readonly dropsUnnegotiated: boolean;
+  /** A buffer that the device may write breaks it. */
+  readonly refusesWritable: boolean;
   /** Whether the cable is plugged in. */
   readonly linkUp: boolean;
 }
@@ -75,7 +77,7 @@ export class TransmitQueue implements FrameSource {
   /** Transmits the frame in a chain. */
   transmit(chain: Chain, rules: TransmitRules): Outcome {
     const { headerSize } = rules;
-    if (chain.writeBytes > 0) return this.#malformed("writable buffer in a transmit queue");
+    if (chain.writeBytes > 0 && rules.refusesWritable) return this.#malformed("writable buffer in a transmit queue");
     if (chain.readBytes < headerSize) return this.#malformed("transmit buffer shorter than a header");
     if (chain.readBytes === headerSize) return this.#malformed("header without a frame");
     const length = chain.readBytes - headerSize;
