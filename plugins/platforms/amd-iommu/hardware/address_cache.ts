@@ -10,15 +10,16 @@ import type { Random } from "@iova/core";
 /** Which entry of a full set goes. */
 export type Policy = "lru" | "fifo" | "random";
 
-/** 32-bit words of an entry: tag, address and mask, high and low, three words of payload. */
+/** 32-bit words of an entry: tag, address high and low, when it was last used or inserted, three words of payload. */
 const STRIDE = 8;
 const KEY_HI = 1;
 const KEY_LO = 2;
-const KEY_MASK_HI = 3;
-const KEY_MASK_LO = 4;
+/** In ticks of the cache's clock. */
+const AGE = 3;
 /** Index of the first payload word from the entry's start; there are three. */
 export const PAYLOAD = 5;
 const VALID = 0x80;
+const SHIFT_BITS = 0x7f;
 /** A tag is domain, VALID and log2 of the size. */
 const DOMAIN_SHIFT = 8;
 /** Hints for each entry: few enough collisions that almost every hit is a first guess. */
@@ -47,8 +48,6 @@ export class AddressCache {
   readonly #hints: Int32Array;
   readonly #hintMask: number;
   readonly #grain: number;
-  // When each entry was last used, or inserted, in ticks.
-  readonly #ages: Int32Array;
   // How many entries there are of each block size, and the sizes that there are, smallest first.
   readonly #counts = new Int32Array(65);
   readonly #sizes = new Int32Array(65);
@@ -60,7 +59,6 @@ export class AddressCache {
     this.words = new Int32Array(entries * STRIDE);
     this.#hints = new Int32Array(entries * HINTS);
     this.#hintMask = entries * HINTS - 1;
-    this.#ages = new Int32Array(entries);
     this.#ways = Math.min(ways, entries);
     this.#setMask = entries / this.#ways - 1;
     this.#lru = policy === "lru";
@@ -78,11 +76,13 @@ export class AddressCache {
   guess(domain: number, hi: number, lo: number): number {
     const { words } = this;
     const at = this.#hints[(lo >>> this.#grain ^ Math.imul(hi ^ domain, HASH)) & this.#hintMask];
-    const differs = (words[at + KEY_LO] ^ lo) & words[at + KEY_MASK_LO] |
-      (words[at + KEY_HI] ^ hi) & words[at + KEY_MASK_HI] | words[at] >>> 7 ^ (domain << 1 | 1);
+    const tag = words[at];
+    const shift = tag & SHIFT_BITS;
+    const differs = (words[at + KEY_LO] ^ lo) & MASK_LO[shift] | (words[at + KEY_HI] ^ hi) & MASK_HI[shift] |
+      tag >>> 7 ^ (domain << 1 | 1);
     if (differs !== 0) return -1;
     const now = ++this.uses;
-    if (this.#lru) this.#ages[at >> 3] = now;
+    if (this.#lru) words[at + AGE] = now;
     return at;
   }
 
@@ -93,7 +93,7 @@ export class AddressCache {
       if (at < 0) continue;
       this.#hint(domain, hi, lo, at);
       const now = ++this.uses;
-      if (this.#lru) this.#ages[at >> 3] = now;
+      if (this.#lru) this.words[at + AGE] = now;
       return at;
     }
     return -1;
@@ -116,11 +116,9 @@ export class AddressCache {
     words[at] = domain << DOMAIN_SHIFT | VALID | shift;
     words[at + KEY_HI] = hi & MASK_HI[shift];
     words[at + KEY_LO] = lo & MASK_LO[shift];
-    words[at + KEY_MASK_HI] = MASK_HI[shift];
-    words[at + KEY_MASK_LO] = MASK_LO[shift];
+    words[at + AGE] = ++this.uses;
     if ((old & 0xff) !== (VALID | shift)) this.#count(old, shift);
     this.#hint(domain, hi, lo, at);
-    this.#ages[at >> 3] = ++this.uses;
     this.inserts++;
     return at;
   }
@@ -166,14 +164,13 @@ export class AddressCache {
 
   #victim(first: number): number {
     const { words } = this;
-    const ages = this.#ages;
     const now = this.uses;
     let oldest = first;
     // Ticks wrap: only their distance from now counts.
-    let most = now - ages[first >> 3] | 0;
+    let most = now - words[first + AGE] | 0;
     for (let at = first, end = first + this.#ways * STRIDE; at < end; at += STRIDE) {
       if ((words[at] & VALID) === 0) return at;
-      const age = now - ages[at >> 3] | 0;
+      const age = now - words[at + AGE] | 0;
       if (age > most) {
         most = age;
         oldest = at;
