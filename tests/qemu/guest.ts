@@ -9,12 +9,24 @@
 const CACHE = Deno.permissions.querySync({ name: "env", variable: "IOVA_QEMU_CACHE" }).state === "granted"
   ? Deno.env.get("IOVA_QEMU_CACHE") ?? "/tmp/iova-qemu"
   : "/tmp/iova-qemu";
-const QEMU = "qemu-system-x86_64";
+/** What differs between machines. */
+const MACHINES = {
+  q35: { qemu: "qemu-system-x86_64", parts: "", processor: ["-cpu", "max"], console: "ttyS0", needs: "" },
+  // Mitigations of a processor's flaws that emulation does not have.
+  pseries: {
+    qemu: "qemu-system-ppc64",
+    parts: "/ppc64el",
+    processor: [],
+    console: "hvc0",
+    needs: ",cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken",
+  },
+} as const;
 /** Milliseconds after which a guest that does not come to its end is switched off. */
 const LONGEST = 240_000;
 
 /** Why no guest can be started here, or null. */
-export function noGuest(): string | null {
+export function noGuest(kind: keyof typeof MACHINES = "q35"): string | null {
+  const { qemu: QEMU, parts } = MACHINES[kind];
   if (Deno.permissions.querySync({ name: "run", command: QEMU }).state !== "granted") {
     return `needs --allow-run=${QEMU}`;
   }
@@ -24,15 +36,17 @@ export function noGuest(): string | null {
     return `needs ${QEMU}`;
   }
   try {
-    Deno.statSync(`${CACHE}/initrd-fio`);
+    Deno.statSync(`${CACHE}${parts}/vmlinux`);
     return null;
   } catch {
-    return "needs the kernel that tests/qemu/setup.sh fetches";
+    return `needs the kernel that tests/qemu/setup.sh fetches${parts === "" ? "" : ` for ${parts.slice(1)}`}`;
   }
 }
 
 /** What a guest is made with. */
 export interface GuestOptions {
+  /** The kind of machine. Default `q35`. */
+  readonly kind?: keyof typeof MACHINES;
   /** What it runs. Its exit code is the guest's. */
   readonly script: string;
   /** More for QEMU. */
@@ -62,7 +76,7 @@ export class Guest {
 
   /** Starts a guest. */
   constructor(options: GuestOptions) {
-    this.#process = new Deno.Command(QEMU, {
+    this.#process = new Deno.Command(MACHINES[options.kind ?? "q35"].qemu, {
       args: argumentsOf(options),
       stdin: "piped",
       stdout: "piped",
@@ -116,15 +130,18 @@ export class Guest {
 }
 
 function argumentsOf(options: GuestOptions): string[] {
-  const { script, devices, machine = "", kernel = "", memory = 512, processors = 1, fio = false } = options;
+  const { script, devices, machine = "", kernel = "", memory = 512, processors = 1, fio = false, kind = "q35" } =
+    options;
+  const { parts, processor, console, needs } = MACHINES[kind];
   const run = btoa(script);
   return [
-    ..."-nodefaults -no-user-config -display none -no-reboot -serial stdio -accel tcg -cpu max".split(" "),
+    ..."-nodefaults -no-user-config -display none -no-reboot -serial stdio -accel tcg".split(" "),
+    ...processor,
     ...["-m", String(memory), "-smp", String(processors)],
     ...["-object", `memory-backend-memfd,id=mem,size=${memory}M,share=on`],
-    ...["-machine", `q35${machine},memory-backend=mem`],
-    ...["-kernel", `${CACHE}/vmlinux`, "-initrd", `${CACHE}/${fio ? "initrd-fio" : "initrd"}`],
-    ...["-append", `console=ttyS0 quiet panic=-1 ${kernel} run=${run}`],
+    ...["-machine", `${kind}${machine}${needs},memory-backend=mem`],
+    ...["-kernel", `${CACHE}${parts}/vmlinux`, "-initrd", `${CACHE}${parts}/${fio ? "initrd-fio" : "initrd"}`],
+    ...["-append", `console=${console} quiet panic=-1 ${kernel} run=${run}`],
     ...devices,
   ];
 }

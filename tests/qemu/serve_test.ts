@@ -260,6 +260,35 @@ test("a back-end that ignores invalidations does not get past a guest's first ch
     assert(!guest.output.includes("iova: ended 0"), "nothing was noticed");
   }));
 
+{
+  const reason = unavailable() ?? noGuest("pseries");
+  const name = "a pseries guest reaches us through its window at 2^59";
+  Deno.test({
+    name: reason === null ? name : `${name} (ignored: ${reason})`,
+    ignore: reason !== null,
+    fn: () =>
+      withDisk({}, async (disk) => {
+        let highest = 0n;
+        disk.served.events.listen(({ type, address }) => {
+          if (type === "dma" && BigInt(address as string) > highest) highest = BigInt(address as string);
+        });
+        const script = `dd if=/dev/urandom of=/tmp/data bs=64k count=16 2>/dev/null
+          dd if=/tmp/data of=/dev/vda bs=64k oflag=direct 2>/dev/null || exit 1
+          sum=$(sha256sum </tmp/data); echo $sum
+          [ "$sum" = "$(dd if=/dev/vda bs=64k count=16 iflag=direct 2>/dev/null | sha256sum)" ]`;
+        const guest = disk.boot({ kind: "pseries", script }, ",iommu_platform=on");
+        await content(guest);
+        assertEquals(highest >> 59n, 1n);
+        assert(guest.output.includes(await sha256(Deno.readFileSync(disk.image).subarray(0, 1 << 20))), guest.output);
+      }),
+  });
+}
+
+async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  return [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
 test("two guests talk through us, and the capture of it opens in tshark", async () => {
   const folder = Deno.makeTempDirSync({ prefix: "iova-qemu-net-" });
   const before = [descriptorCount(), liveMappings()];
