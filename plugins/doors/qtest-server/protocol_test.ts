@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { world } from "./testdata/bench.ts";
+import { random, world } from "./testdata/bench.ts";
 
 const EDU = { id: "edu0", use: "edu", at: "04.0" };
 const PARKED_CPU = new Uint8Array(65536).fill(0xf4);
@@ -145,15 +145,6 @@ Deno.test("a new client finds every input down", async () => {
   await served;
   await end();
 });
-
-/** A generator of its own for each seed. */
-function random(seed: number): (below: number) => number {
-  let state = seed >>> 0;
-  return (below) => {
-    state = Math.imul(state ^ state >>> 15, 0x2c1b3c6d) + 0x9e3779b9 >>> 0;
-    return (state ^ state >>> 13) % below;
-  };
-}
 
 const NAMES =
   "outb outw outl inb inw inl writeb writew writel writeq readb readw readl readq read write b64read b64write " +

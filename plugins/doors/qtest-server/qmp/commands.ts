@@ -233,7 +233,7 @@ function refused(error: unknown, { driver, addr }: Given): unknown {
   if (error instanceof PlaceError || (error instanceof InputError && /\.at$/.test(error.problem.path ?? ""))) {
     return generic(`PCI: slot ${addr ?? "?"} not available for ${driver}, in use`);
   }
-  if (error instanceof InputError) return generic(error.message);
+  if (error instanceof InputError || error instanceof Deno.errors.NotCapable) return generic(error.message);
   return error;
 }
 

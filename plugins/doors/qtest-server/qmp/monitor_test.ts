@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { world } from "../testdata/bench.ts";
+import { random, world } from "../testdata/bench.ts";
 
 const EDU = { id: "edu0", use: "edu", at: "04.0" };
 
@@ -178,5 +178,57 @@ Deno.test("quit answers, tells of the end, and ends", async () => {
   assertEquals(await command("quit"), { return: {} });
   await session.over;
   assertEquals(events.at(-1).data, { guest: false, reason: "host-qmp-quit" });
+  await end();
+});
+
+const WORDS =
+  "driver id drive bus addr path property device node-name size type implements filename serial packed hubid netdev"
+    .split(" ");
+const TEXTS =
+  "edu virtio-blk-pci virtio-net-pci ide-hd foo x disk0 edu0 ioapic /machine /machine/peripheral 4 0x1f.7 99.0 on off"
+    .split(" ").concat("null-co", "raw", "file", "hubport", "stream", "", "__proto__", "/nowhere");
+const COMMANDS =
+  ("query-status query-machines qom-list qom-get qom-list-types device_add device_del blockdev-add blockdev-del " +
+    "netdev_add netdev_del block_resize stop cont system_reset human-monitor-command query-qmp-schema device-list-properties " +
+    "nosuch constructor").split(" ");
+
+Deno.test("whatever a monitor's client sends, each request gets one answer and the machine goes on", async () => {
+  const seed = Date.now() % 2 ** 31;
+  console.log(`seed ${seed}`);
+  const below = random(seed);
+  const pick = <T>(list: readonly T[]): T => list[below(list.length)];
+  const value = (depth: number): unknown => {
+    const kinds: (() => unknown)[] = [
+      () => pick(TEXTS),
+      () => below(2 ** 30) - 2 ** 29,
+      () => below(2) === 0,
+      () => null,
+      () => 1.5,
+    ];
+    if (depth > 0) kinds.push(() => [value(depth - 1)], () => given(depth - 1));
+    return pick(kinds)();
+  };
+  const given = (depth: number): unknown =>
+    Object.fromEntries(Array.from({ length: below(4) }, () => [pick(WORDS), value(depth)]));
+  const request = () => {
+    if (below(16) === 0) return value(2);
+    return {
+      execute: below(32) === 0 ? value(1) : pick(COMMANDS),
+      ...(below(4) > 0 && { arguments: given(2) }),
+      id: 1,
+    };
+  };
+  const { qmp, ask, end } = await world({ devices: [EDU, { id: "disk0", use: "virtio-blk", with: { ram: "1MiB" } }] });
+  const COUNT = 5000;
+  let asked = 0;
+  while (asked < COUNT) {
+    const message = request();
+    // A word alone ends with the line.
+    qmp.type(JSON.stringify(message) + "\n");
+    const heard = await qmp.hear((text) => /^\{"(return|error|id)/m.test(text));
+    assertEquals(heard.match(/^\{"(return|error|id)/gm)?.length, 1, JSON.stringify(message));
+    asked++;
+  }
+  assertEquals((await ask("endianness")).at(-1), "OK little");
   await end();
 });

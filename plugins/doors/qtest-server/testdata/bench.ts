@@ -134,3 +134,12 @@ export async function world(
     },
   };
 }
+
+/** A generator of its own for each seed. */
+export function random(seed: number): (below: number) => number {
+  let state = seed >>> 0;
+  return (below) => {
+    state = Math.imul(state ^ state >>> 15, 0x2c1b3c6d) + 0x9e3779b9 >>> 0;
+    return ((state ^ state >>> 13) >>> 0) % below;
+  };
+}
