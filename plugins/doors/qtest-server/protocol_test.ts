@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import type { Manifest } from "@iova/core";
 import { random, world } from "./testdata/bench.ts";
 
 const EDU = { id: "edu0", use: "edu", at: "04.0" };
@@ -6,63 +7,92 @@ const PARKED_CPU = new Uint8Array(65536).fill(0xf4);
 // cli; hlt; jmp back
 PARKED_CPU.set([0xfa, 0xf4, 0xeb, 0xfd], 0xfff0);
 
-/** Commands and the lines that answered them. */
-function transcript(): { command: string; answers: string[] }[] {
-  const text = Deno.readTextFileSync(new URL("./testdata/pc_transcript.txt", import.meta.url));
+/** A machine, how QEMU starts it, and how the same one is made here. */
+const MACHINES = {
+  pc: { qemu: "qemu-system-x86_64", args: "-machine pc -nodefaults -accel tcg -bios BIOS", manifest: {} },
+  q35: {
+    qemu: "qemu-system-x86_64",
+    args: "-machine q35 -nodefaults -accel tcg -bios BIOS",
+    manifest: { profile: "q35" },
+  },
+  pseries: {
+    qemu: "qemu-system-ppc64",
+    args: "-machine pseries -nodefaults -accel tcg -S -device edu,addr=4",
+    manifest: {
+      profile: "pseries",
+      platform: { use: "pseries-tce", with: { profile: "qemu-tcg", ddw: true } },
+      devices: [EDU],
+    },
+  },
+} as const;
+type MachineName = keyof typeof MACHINES;
+
+/** Commands and the lines that answered them, as measured on QEMU 7.2. */
+function transcript(machine: MachineName): { command: string; answers: string[] }[] {
+  const text = Deno.readTextFileSync(new URL(`./testdata/${machine}_transcript.txt`, import.meta.url));
   return text.split(/^> /m).slice(1).map((block) => {
     const [command, ...answers] = block.trimEnd().split("\n");
     return { command, answers: answers.map((line) => line.slice(2)) };
   });
 }
 
-Deno.test("a pc answers as QEMU 7.2 did when it was measured, command by command", async () => {
-  const { ask, end } = await world();
-  for (const { command, answers } of transcript()) assertEquals([command, await ask(command)], [command, answers]);
-  await end();
-});
-
-const qemu = ["/usr/bin/qemu-system-x86_64", "/usr/local/bin/qemu-system-x86_64"].find((path) => {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
-  }
-});
-
-Deno.test({
-  name: "the QEMU that is installed answers as it was measured",
-  ignore: qemu === undefined,
-  async fn() {
-    const bios = Deno.makeTempFileSync({ dir: "/tmp" });
-    Deno.writeFileSync(bios, PARKED_CPU);
-    const args = `-machine pc -nodefaults -display none -accel tcg -qtest stdio -qtest-log /dev/null -bios ${bios}`;
-    const child = new Deno.Command("qemu-system-x86_64", {
-      args: args.split(" "),
-      stdin: "piped",
-      stdout: "piped",
-      stderr: "null",
-    }).spawn();
+function isInstalled(program: string): boolean {
+  return ["/usr/bin/", "/usr/local/bin/"].some((folder) => {
     try {
-      const commands = transcript();
-      const writer = child.stdin.getWriter();
-      await writer.write(new TextEncoder().encode(commands.map(({ command }) => command + "\n").join("")));
-      const expected = commands.flatMap(({ answers }) => answers);
-      // Its timer ticks by itself, on input 0.
-      const said = (text: string) => text.split("\n").slice(0, -1).filter((line) => !/^IRQ \w+ 0$/.test(line));
-      let text = "";
-      for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
-        text += chunk;
-        if (said(text).length >= expected.length) break;
-      }
-      assertEquals(said(text), expected);
-      await writer.close().catch(() => {});
-    } finally {
-      child.kill("SIGKILL");
-      await child.status;
-      Deno.removeSync(bios);
+      return Deno.statSync(folder + program).isFile;
+    } catch {
+      return false;
     }
-  },
-});
+  });
+}
+
+/** What a real QEMU says to the commands of a transcript. */
+async function askQemu(program: string, args: string, commands: readonly string[], count: number): Promise<string[]> {
+  const bios = Deno.makeTempFileSync({ dir: "/tmp" });
+  Deno.writeFileSync(bios, PARKED_CPU);
+  const child = new Deno.Command(program, {
+    args: `${args} -display none -qtest stdio -qtest-log /dev/null`.replace("BIOS", bios).split(" "),
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  try {
+    const writer = child.stdin.getWriter();
+    await writer.write(new TextEncoder().encode(commands.map((command) => command + "\n").join("")));
+    // Its timer ticks by itself, on input 0.
+    const said = (text: string) => text.split("\n").slice(0, -1).filter((line) => !/^IRQ \w+ 0$/.test(line));
+    let text = "";
+    for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
+      text += chunk;
+      if (said(text).length >= count) break;
+    }
+    await writer.close().catch(() => {});
+    return said(text);
+  } finally {
+    child.kill("SIGKILL");
+    await child.status;
+    Deno.removeSync(bios);
+  }
+}
+
+for (const [name, { qemu, args, manifest }] of Object.entries(MACHINES)) {
+  const lines = transcript(name as MachineName);
+
+  Deno.test(`${name} answers as QEMU 7.2 did when it was measured, command by command`, async () => {
+    const { ask, end } = await world(manifest as Partial<Manifest>);
+    for (const { command, answers } of lines) assertEquals([command, await ask(command)], [command, answers]);
+    await end();
+  });
+
+  Deno.test({
+    name: `the QEMU that is installed answers for ${name} as it was measured`,
+    ignore: !isInstalled(qemu),
+    async fn() {
+      const expected = lines.flatMap(({ answers }) => answers);
+      assertEquals(await askQemu(qemu, args, lines.map(({ command }) => command), expected.length), expected);
+    },
+  });
+}
 
 Deno.test("every word that QEMU would stop over is refused, and the next command is carried out", async () => {
   const { ask, end } = await world();

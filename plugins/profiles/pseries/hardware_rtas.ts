@@ -78,6 +78,8 @@ export class Rtas {
     const buffer = space.bytes(SCRATCH, size);
     buffer.set(RtasHead.encode({ token, nargs: from.byteLength / CELL, nret: to.byteLength / CELL }));
     buffer.set(new Uint8Array(from.buffer, from.byteOffset, from.byteLength), RtasHead.size);
+    // A result that the call does not write stays as it was.
+    buffer.set(new Uint8Array(to.buffer, to.byteOffset, to.byteLength), size - to.byteLength);
     const status = this.#platform(this.#registers.set(0, SCRATCH));
     new Uint8Array(to.buffer, to.byteOffset, to.byteLength).set(buffer.subarray(size - to.byteLength));
     return status;

@@ -57,6 +57,8 @@ Deno.test("calls that the platform knows reach it, by name and by hypercall", as
   });
   const expected = [0, 0, 1, 0x80000000, 0x107, 0];
   assertEquals(rtas(board, "ibm,query-pe-dma-window", [0, ...BUID], 5), expected);
+  // Results that a failed call does not write stay as they were.
+  assertEquals(rtas(board, "ibm,query-pe-dma-window", [0, ...BUID], 4), [0, 0xfffffffd, ...expected.slice(2, 5)]);
   const view = board.space.ramRegions[0].view;
   [0x2026, 3, 5, 0, ...BUID].forEach((value, i) => view.setUint32(0x2000 + 4 * i, value));
   assertEquals(board.guest.hypercall(0xf000, new HypercallRegisters().set(0, 0x2000)), 0);
