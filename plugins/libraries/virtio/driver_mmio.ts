@@ -126,11 +126,13 @@ export class VirtioMmioTransport implements DriverTransport {
   }
 
   readConfig(offset: number, width: Width): number {
-    return this.#guest.read(this.#slot.base + MMIO_CONFIG + offset, width);
+    const at = MMIO_CONFIG + offset;
+    return at + width <= this.#slot.size ? this.#guest.read(this.#slot.base + at, width) : 0;
   }
 
   writeConfig(offset: number, width: Width, value: number): void {
-    this.#guest.write(this.#slot.base + MMIO_CONFIG + offset, width, value);
+    const at = MMIO_CONFIG + offset;
+    if (at + width <= this.#slot.size) this.#guest.write(this.#slot.base + at, width, value);
   }
 
   generation(): number {

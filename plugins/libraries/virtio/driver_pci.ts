@@ -5,39 +5,27 @@
  * @module
  */
 
-import { type DriverContext, Errno, type GuestPort, type PhysAddr, type Width } from "@iova/core";
+import { type DriverContext, Errno, type GuestPort, type Width } from "@iova/core";
 import { Header0, type PciDevice, pciGuest } from "@iova/pci";
 import { connectPci, type PciVectors } from "./driver_pci_interrupts.ts";
+import { findRegions, type PciRegions } from "./driver_pci_regions.ts";
 import type { QueueAddresses } from "./driver_queue.ts";
 import type { DriverTransport } from "./driver_transport.ts";
 import { Feature, FeatureSet } from "./layout_features.ts";
 import { notificationWord } from "./layout_notification.ts";
-import {
-  CAP_VENDOR,
-  CfgType,
-  CommonCfg,
-  type CommonCfgRegister,
-  NO_VECTOR,
-  VIRTIO_MODERN_DEVICE,
-  VirtioPciCap,
-  VirtioPciNotifyCap,
-} from "./layout_pci.ts";
+import { CommonCfg, type CommonCfgRegister, NO_VECTOR, VIRTIO_MODERN_DEVICE } from "./layout_pci.ts";
 
-/** BARs above this are reserved, and a capability that names one is ignored (§4.1.4). */
-const LAST_BAR = 5;
 /** How often a driver looks whether a queue has finished its reset. */
 const RESET_POLLS = 1000;
 /** Words of features that this driver looks at. */
 const FEATURE_WORDS = 2;
 
-/** Where the regions are, as physical addresses. */
-interface Regions {
-  common: PhysAddr;
-  notify: PhysAddr;
-  isr: PhysAddr;
-  device: PhysAddr;
-  multiplier: number;
-}
+/** Every feature but those whose registers stand behind what the first devices of virtio 1.0 had. */
+const SHORT_COMMON = new FeatureSet(
+  Array.from({ length: 64 }, (_, bit) => bit).filter((bit) =>
+    bit !== Feature.NOTIF_CONFIG_DATA && bit !== Feature.RING_RESET
+  ),
+);
 
 /** See the module's text. */
 export class VirtioPciTransport implements DriverTransport, PciVectors {
@@ -46,7 +34,7 @@ export class VirtioPciTransport implements DriverTransport, PciVectors {
   readonly dictatesSize = false;
   readonly #guest: GuestPort;
   readonly #fn: PciDevice;
-  readonly #regions: Regions;
+  readonly #regions: PciRegions;
   #undo: () => void = () => {};
   #accepted = new FeatureSet();
 
@@ -77,7 +65,8 @@ export class VirtioPciTransport implements DriverTransport, PciVectors {
       this.#write("device_feature_select", i);
       features.setWord(i, this.#read("device_feature"));
     }
-    return features;
+    // What belongs to registers that are not there cannot be used.
+    return this.#regions.common.length >= CommonCfg.size ? features : features.and(SHORT_COMMON);
   }
 
   accept(features: FeatureSet): void {
@@ -89,11 +78,13 @@ export class VirtioPciTransport implements DriverTransport, PciVectors {
   }
 
   readConfig(offset: number, width: Width): number {
-    return this.#guest.read(this.#regions.device + offset, width);
+    const { address, length } = this.#regions.device;
+    return offset + width <= length ? this.#guest.read(address + offset, width) : 0;
   }
 
   writeConfig(offset: number, width: Width, value: number): void {
-    this.#guest.write(this.#regions.device + offset, width, value);
+    const { address, length } = this.#regions.device;
+    if (offset + width <= length) this.#guest.write(address + offset, width, value);
   }
 
   generation(): number {
@@ -133,10 +124,15 @@ export class VirtioPciTransport implements DriverTransport, PciVectors {
   notifier(index: number): (next?: number) => void {
     this.#write("queue_select", index);
     const { notify, multiplier } = this.#regions;
-    const address = notify + this.#read("queue_notify_off") * multiplier;
+    const data = this.#accepted.has(Feature.NOTIFICATION_DATA);
+    const offset = this.#read("queue_notify_off") * multiplier;
+    if (offset + (data ? 4 : 2) > notify.length) {
+      throw new RangeError(`the device puts the doorbell of queue ${index} outside its registers`);
+    }
+    const address = notify.address + offset;
     const guest = this.#guest;
     const id = this.#accepted.has(Feature.NOTIF_CONFIG_DATA) ? this.#read("queue_notif_config_data") : index;
-    if (!this.#accepted.has(Feature.NOTIFICATION_DATA)) return () => guest.write(address, 2, id);
+    if (!data) return () => guest.write(address, 2, id);
     return (next = 0) => guest.write(address, 4, notificationWord(id, next));
   }
 
@@ -162,46 +158,23 @@ export class VirtioPciTransport implements DriverTransport, PciVectors {
   }
 
   readIsr(): number {
-    return this.#guest.read(this.#regions.isr, 1);
+    return this.#guest.read(this.#regions.isr.address, 1);
   }
 
   #read(register: CommonCfgRegister): number {
-    return this.#guest.read(this.#regions.common + CommonCfg.at[register], CommonCfg.width[register] / 8 as Width);
+    return this.#guest.read(
+      this.#regions.common.address + CommonCfg.at[register],
+      CommonCfg.width[register] / 8 as Width,
+    );
   }
 
   #write(register: CommonCfgRegister, value: number): void {
     const width = CommonCfg.width[register] / 8 as Width;
-    this.#guest.write(this.#regions.common + CommonCfg.at[register], width, value >>> 0);
+    this.#guest.write(this.#regions.common.address + CommonCfg.at[register], width, value >>> 0);
   }
 }
 
 /** A transitional device says its type as its subsystem (§4.1.2.3). */
 function typeOf(fn: PciDevice): number {
   return fn.device >= VIRTIO_MODERN_DEVICE ? fn.device - VIRTIO_MODERN_DEVICE : fn.configRead(Header0.at.subsystem, 2);
-}
-
-/** Looks through the vendor capabilities; of several of one type the first that is usable counts. */
-function findRegions(fn: PciDevice): Regions {
-  const found = new Map<number, PhysAddr>();
-  let multiplier = 0;
-  for (let at = fn.findCapability(CAP_VENDOR); at !== 0; at = fn.findCapability(CAP_VENDOR, at)) {
-    const { cfg_type, bar, offset } = VirtioPciCap.decode(fn.configBytes(at, VirtioPciCap.size));
-    if (bar > LAST_BAR || found.has(cfg_type) || !fn.bars.get(bar)?.address) continue;
-    found.set(cfg_type, fn.bar(bar).address + offset);
-    if (cfg_type !== CfgType.NOTIFY_CFG) continue;
-    const tail = fn.configBytes(at + VirtioPciCap.size, VirtioPciNotifyCap.size);
-    multiplier = VirtioPciNotifyCap.decode(tail).notify_off_multiplier;
-  }
-  const region = (type: number, name: string): PhysAddr => {
-    const address = found.get(type);
-    if (address === undefined) throw new RangeError(`no modern virtio device: it has no ${name} registers`);
-    return address;
-  };
-  return {
-    common: region(CfgType.COMMON_CFG, "common"),
-    notify: region(CfgType.NOTIFY_CFG, "notification"),
-    isr: region(CfgType.ISR_CFG, "interrupt status"),
-    device: found.get(CfgType.DEVICE_CFG) ?? 0,
-    multiplier,
-  };
 }

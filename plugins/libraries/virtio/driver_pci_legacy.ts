@@ -23,10 +23,13 @@ import {
 import { placeSplit } from "./layout_ring.ts";
 
 const LEGACY_BAR = 0;
+/** Bytes of registers in front of the device configuration. */
+const LEAST_BAR = LegacyHeader.size + LegacyVectors.size;
 
 /** Whether a function has the legacy interface: an id of its own, and registers behind I/O BAR 0. */
 export function hasLegacyInterface(fn: PciDevice): boolean {
-  return Object.values(VIRTIO_LEGACY_DEVICE).includes(fn.device) && fn.bars.get(LEGACY_BAR)?.kind === "io";
+  const bar = fn.bars.get(LEGACY_BAR);
+  return Object.values(VIRTIO_LEGACY_DEVICE).includes(fn.device) && bar?.kind === "io" && bar.size >= LEAST_BAR;
 }
 
 /** See the module's text. */
@@ -37,6 +40,8 @@ export class VirtioPciLegacyTransport implements DriverTransport, PciVectors {
   readonly #guest: GuestPort;
   readonly #fn: PciDevice;
   readonly #ports: number;
+  /** The first port behind the BAR. */
+  readonly #end: number;
   #messages = false;
   #undo: () => void = () => {};
 
@@ -50,7 +55,9 @@ export class VirtioPciLegacyTransport implements DriverTransport, PciVectors {
     this.#fn = pciGuest(guest).function(requester);
     if (!hasLegacyInterface(this.#fn)) throw new RangeError("no legacy virtio device: it has no legacy interface");
     this.type = this.#fn.configRead(Header0.at.subsystem, 2);
-    this.#ports = this.#fn.bar(LEGACY_BAR).address;
+    const { address, size } = this.#fn.bar(LEGACY_BAR);
+    this.#ports = address;
+    this.#end = address + size;
     this.#fn.enableBusMaster();
   }
 
@@ -73,11 +80,13 @@ export class VirtioPciLegacyTransport implements DriverTransport, PciVectors {
   }
 
   readConfig(offset: number, width: Width): number {
-    return this.#guest.ioRead(this.#config + offset, width);
+    const port = this.#config + offset;
+    return port + width <= this.#end ? this.#guest.ioRead(port, width) : 0;
   }
 
   writeConfig(offset: number, width: Width, value: number): void {
-    this.#guest.ioWrite(this.#config + offset, width, value);
+    const port = this.#config + offset;
+    if (port + width <= this.#end) this.#guest.ioWrite(port, width, value);
   }
 
   generation(): number {

@@ -48,6 +48,8 @@ export interface DriverTransport {
   /**
    * Returns what rings the doorbell of queue `index`. With NOTIFICATION_DATA it tells the device how far the driver is:
    * `next` is bits 16 to 31 of the notification (virtio 1.4 §2.9).
+   *
+   * @throws {RangeError} when the device puts it outside its registers.
    */
   notifier(index: number): (next?: number) => void;
   /**
