@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { InputError, type Manifest } from "@iova/core";
+import { pciGuest } from "@iova/pci";
 import { descriptorCount, liveMappings } from "@iova/libc";
 import { WATCHDOG } from "./board/pc_rom.ts";
 import { MAILBOX, Mailbox } from "./board/pseries_rom.ts";
@@ -184,6 +185,21 @@ qemuTest("hypercalls of our guest half set QEMU's TCE tables", async () => {
   assert(report.verified);
   const [{ dma }] = report.devices;
   assertEquals(dma.hypercalls >= dma.maps + dma.unmaps, true);
+}, "qemu-system-ppc64");
+
+qemuTest("message interrupts of a pseries machine are what its RTAS gives to a function", async () => {
+  const [device] = DISK.devices!;
+  const report = await drive({ ...DISK, ...PSERIES, devices: [{ ...device, with: { ram: "64KiB" } }] });
+  assert(report.verified && report.interrupts > 0);
+  const driven = await driveMachine({ ...DISK, ...PSERIES, workload: [] });
+  try {
+    const { msixVectors, requester } = pciGuest(driven.machine.guest).function(0x20);
+    assertEquals([msixVectors, requester], [2, 0x20]);
+    // A function that has taken messages has no use for its pin.
+    assertEquals(pciGuest(driven.machine.guest).function(0x20).configRead(4, 2) & 0x400, 0x400);
+  } finally {
+    await driven.stop();
+  }
 }, "qemu-system-ppc64");
 
 qemuTest("a disk on pseries works through the direct window, and interrupts through the hypervisor", async () => {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { GuestPort, MessageInterrupt, Width } from "@iova/core";
+import { type GuestPort, type MessageInterrupt, TWO32, type Width } from "@iova/core";
 import type { PciBar } from "./guest_bars.ts";
 import type { GuestConfig } from "./guest_config.ts";
 import {
@@ -126,8 +126,8 @@ export class PciDevice {
     handlers.forEach((handler, index) => {
       const { message } = this.#vector(index, handler);
       const entry = table.offset + index * MsixEntry.size;
-      this.write(table.bar, entry + MsixEntry.at.address, 4, message.address);
-      this.write(table.bar, entry + MsixEntry.at.upperAddress, 4, 0);
+      this.write(table.bar, entry + MsixEntry.at.address, 4, message.address % TWO32);
+      this.write(table.bar, entry + MsixEntry.at.upperAddress, 4, Math.floor(message.address / TWO32));
       this.write(table.bar, entry + MsixEntry.at.data, 4, message.data);
     });
     for (let index = 0; index < table.vectors; index++) this.#mask(table, index, index >= handlers.length);

@@ -37,6 +37,9 @@ const BRIDGE = "/pci@800000020000000";
 const RTAS_BUFFER = 0x5000;
 
 const Hcall = { EOI: 0x64, CPPR: 0x68, XIRR: 0x74, RTAS: 0xf000 } as const;
+/** Where functions write messages, and the call's word for MSI-X. */
+const MESSAGE_WINDOW = 0x400_0000_0000;
+const CHANGE_MSIX = 4;
 /** The least favoured priority but one: what sources get. */
 const PRIORITY = 5;
 const LEAST_FAVOURED = 0xff;
@@ -54,6 +57,10 @@ export class PseriesBoard implements Board {
   readonly #cpuEndian: readonly number[];
   /** By pin. */
   #sources: number[] = [];
+  /** Sources of message interrupts, by their number. */
+  readonly #messages: number[] = [];
+  /** Functions whose messages have been asked for. */
+  readonly #claimed = new Set<number>();
   #buid: [hi: number, lo: number] = [0, 0];
   #configAddress = 0;
   #lookedAt = 0;
@@ -86,7 +93,7 @@ export class PseriesBoard implements Board {
     this.#sources = pinSources(need(tree, BRIDGE, "interrupt-map"));
     const powerOff = [this.#rtas.get("power-off") ?? 0, 2, 1, 0, 0];
     powerOff.forEach((cell, i) => this.#mailbox.setUint32(Mailbox.powerOff + 4 * i, cell));
-    for (const source of this.#sources) this.rtas("ibm,set-xive", [source, 0, PRIORITY], 1);
+    this.#enable(this.#sources);
     this.#call(Hcall.CPPR, LEAST_FAVOURED);
   }
 
@@ -129,8 +136,11 @@ export class PseriesBoard implements Board {
     return box.getInt32(Mailbox.registers + 4);
   }
 
-  message(_data: number): MessageInterrupt {
-    throw new RangeError("no message interrupts on pseries: give the device vectors: 0");
+  message(data: number): MessageInterrupt {
+    if (data >= this.#messages.length) this.#claimMessages();
+    const source = this.#messages[data];
+    if (source === undefined) throw new RangeError(`no source for message interrupt ${data}`);
+    return { address: MESSAGE_WINDOW, data: source };
   }
 
   poll(wait: number): boolean {
@@ -142,7 +152,9 @@ export class PseriesBoard implements Board {
     const source = xirr & 0xff_ffff;
     if (source === 0) return false;
     const pin = this.#sources.indexOf(source);
+    const data = this.#messages.indexOf(source);
     if (pin >= 0) this.#interrupts.drive(FIRST_INTX_LINE + pin, true);
+    if (data >= 0) this.#interrupts.raise(data);
     // Runs behind the handlers. A level that nobody has quieted is presented again after the end of interrupt.
     this.#guest.post(() => {
       if (pin >= 0) this.#interrupts.drive(FIRST_INTX_LINE + pin, false);
@@ -174,6 +186,28 @@ export class PseriesBoard implements Board {
 
   #write(at: number, width: Width, value: number): void {
     this.#qtest.command(`write${SUFFIX[width]} ${hex(at)} ${hex(swap(value, width))}`);
+  }
+
+  #enable(sources: readonly number[]): void {
+    for (const source of sources) this.rtas("ibm,set-xive", [source, 0, PRIORITY], 1);
+  }
+
+  /**
+   * Has the hypervisor give each function with MSI-X as many sources as its table has entries. A message names its
+   * source, whoever sends it, so they all go into one list.
+   */
+  #claimMessages(): void {
+    for (const { requester, msixVectors } of pciGuest(this.#guest).devices) {
+      if (msixVectors === 0 || this.#claimed.has(requester)) continue;
+      this.#claimed.add(requester);
+      const function_ = [requester << 8, ...this.#buid];
+      const [status, granted] = this.rtas("ibm,change-msi", [...function_, CHANGE_MSIX, msixVectors, 1], 4);
+      for (let i = 0; status === 0 && i < granted; i++) {
+        const [known, source] = this.rtas("ibm,query-interrupt-source-number", [...function_, i], 3);
+        if (known === 0) this.#messages.push(source);
+      }
+    }
+    this.#enable(this.#messages);
   }
 
   #config(port: number): number[] {

@@ -25,8 +25,8 @@ const DECREMENTER_VECTOR = 0x900;
 const MSR_EE = 0x8000;
 const H_CEDE = 0xe0;
 const H_RTAS = 0xf000;
-/** Looks at the word between two calls, before the CPU cedes for the first time: some tens of milliseconds. */
-const EAGER_LOOKS = 0x40_0000;
+/** Looks at the word between two calls, before the CPU cedes for the first time: some milliseconds. */
+const EAGER_LOOKS = 0x4_0000;
 /** Ticks of the timebase (512 MHz) for which it cedes: half a millisecond. */
 const CEDE_TICKS = 4 << 16;
 

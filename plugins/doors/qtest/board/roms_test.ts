@@ -37,8 +37,8 @@ Deno.test("a pseries CPU keeps the device tree's address, then looks, cedes and 
   const view = new DataView(rom.buffer);
   const words = (at: number, count: number) => Array.from({ length: count }, (_, i) => view.getUint32(at + 4 * i));
   assertEquals([MAILBOX, Mailbox.registers], [0x4000, 16]);
-  // li r31,0x4000; std r3,8(r31); li r3,1; stw r3,4(r31); lis r5,0x40; mtctr r5
-  assertEquals(words(0x100, 6), [0x3be04000, 0xf87f0008, 0x38600001, 0x907f0004, 0x3ca00040, 0x7ca903a6]);
+  // li r31,0x4000; std r3,8(r31); li r3,1; stw r3,4(r31); lis r5,4; mtctr r5
+  assertEquals(words(0x100, 6), [0x3be04000, 0xf87f0008, 0x38600001, 0x907f0004, 0x3ca00004, 0x7ca903a6]);
   // lwz r4,0(r31); cmpwi r4,0; bne call; bdnz look
   assertEquals(words(0x118, 4), [0x809f0000, 0x2c040000, 0x4082005c, 0x4200fff4]);
   // lis r5,4; mtdec r5; li r3,H_CEDE; sc 1; li r0,0; mtmsrd r0,1
