@@ -72,6 +72,7 @@ export class IdeController {
   errors = 0;
   readonly #options: IdeOptions;
   readonly #behaviour: Personality;
+  readonly #decodes = [false, false];
 
   /**
    * Plugs a controller in.
@@ -87,6 +88,8 @@ export class IdeController {
     this.#addPorts();
     this.#header();
     this.fn.config.watch(Header0.at.command, 2, { written: () => this.#commanded() });
+    this.fn.config.watch(Timing.FIRST, Timing.SIZE, { written: () => this.#decode() });
+    this.#decode();
   }
 
   /** Holes in memory that transfers passed over. */
@@ -168,7 +171,7 @@ export class IdeController {
       refused: (status) => this.#refused(status),
       warn: this.#options.warn,
       interrupt: (asserted) => interrupts.drive(CHANNELS[index].irq, asserted),
-      decodes: () => this.#decodes(index),
+      decodes: () => this.#decodes[index],
       drive: (place, bus, file) => makeDrive(drives[2 * index + place] ?? null, bus, file),
       completed: (place, command, address, bytes, failed) =>
         this.#completed(2 * index + place, command, address, bytes, failed),
@@ -195,13 +198,18 @@ export class IdeController {
     for (let at = Timing.FIRST; at < Timing.FIRST + Timing.SIZE; at += 4) config.allow(at, 4, -1);
   }
 
-  #decodes(index: number): boolean {
-    if (this.#behaviour.decodesAlways) return true;
-    const enabled = this.fn.config.bytes[Timing.FIRST + 2 * index + 1] & Timing.DECODE;
-    return enabled !== 0 && (this.fn.command & PciCommand.mask.io) !== 0;
+  /** Whether a channel's legacy ports answer: noted when a register changes, because every access asks. */
+  #decode(): void {
+    const { decodesAlways } = this.#behaviour;
+    const io = (this.fn.command & PciCommand.mask.io) !== 0;
+    CHANNELS.forEach((_, index) => {
+      const enabled = this.fn.config.bytes[Timing.FIRST + 2 * index + 1] & Timing.DECODE;
+      this.#decodes[index] = decodesAlways || (io && enabled !== 0);
+    });
   }
 
   #commanded(): void {
+    this.#decode();
     if (this.#port.busMaster) { for (const { engine } of this.channels) engine.resume(); }
   }
 

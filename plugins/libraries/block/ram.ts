@@ -17,7 +17,7 @@ export interface RamBackendOptions {
 }
 
 /** Bytes up to which an aligned copy goes page by page through views that are made once. */
-const BY_PAGES = 64 * 1024;
+const BY_PAGES = 16 * 1024;
 
 /**
  * A medium in memory that is lost when it is closed or dropped. Whole aligned pages move without allocation, as long as
