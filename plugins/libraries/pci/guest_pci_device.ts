@@ -169,11 +169,15 @@ export class PciDevice {
     const { mask } = MsixCapability;
     const place = this.configRead(at + MsixCapability.at.tableBar, 4);
     const bar = (place & mask.tableBar) >>> 0;
-    if (!this.bars.get(bar)?.address) return null;
+    const holder = this.bars.get(bar);
+    const offset = (place & mask.tableOffset) >>> 0;
+    const vectors = (this.configRead(at + MsixCapability.at.tableSize, 2) & mask.tableSize) + 1;
+    // A table outside its BAR would be somebody else's memory.
+    if (!holder?.address || offset + vectors * MsixEntry.size > holder.size) return null;
     return {
       bar,
-      offset: (place & mask.tableOffset) >>> 0,
-      vectors: (this.configRead(at + MsixCapability.at.tableSize, 2) & mask.tableSize) + 1,
+      offset,
+      vectors,
       control: at + MsixCapability.at.enable,
       enable: mask.enable,
       functionMask: mask.functionMask,

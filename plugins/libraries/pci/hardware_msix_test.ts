@@ -165,3 +165,11 @@ Deno.test("a message whose translation is pending is sent when there is an answe
   scheduler.settle();
   assertEquals(space.read(0x3000, 4), 0x77);
 });
+
+Deno.test("a table that its function puts outside its BAR, or into none, is not used", () => {
+  for (const [table, used] of [[1, true], [0x1000 + 1, false], [0xffff_f000 + 1, false], [5, false]] as const) {
+    const { driver, card, handlers } = world();
+    card.config.view.setUint32(CAP + 4, table, true);
+    assertEquals(driver.enableMsix(handlers), used, table.toString(16));
+  }
+});
