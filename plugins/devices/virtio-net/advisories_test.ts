@@ -140,6 +140,18 @@ Deno.test("CVE-2024-3446: a buffer that lies in the device's own registers, or i
   assertEquals([w.come(broadcast(60)), w.rings[0].usedIdx], [true, 1]);
 });
 
+Deno.test("CVE-2024-3446: a frame whose first buffer is the device's status register resets it, and goes no further", () => {
+  const w = netWorld({ features: [...BASE, MRG_RXBUF] });
+  const own = w.pci.function(8).bar(4).address;
+  w.rings[0].desc(1, { addr: BigInt(own + 0x14), len: 64, flags: 2 });
+  w.rings[0].offer(1);
+  for (let i = 2; i < 5; i++) buffer(w, i, 64);
+  assertEquals([w.come(broadcast(200)), w.status, w.hex(DATA + 4096, 4)], [true, 0, "cccccccc"]);
+  assertEquals(w.start(), 0x0f);
+  for (let i = 0; i < 4; i++) buffer(w, i, 64);
+  assertEquals([w.come(broadcast(200)), w.rings[0].usedIdx, w.rings[0].used(3)], [true, 4, [3, 20]]);
+});
+
 Deno.test("CVE-2024-6505: there is no table of queues to index with what a guest wrote", () => {
   const w = netWorld({ features: [...BASE, ...CONTROL, 22], pairs: 2 });
   // RSS_CONFIG and HASH_CONFIG: 128 entries of queue 65535.

@@ -63,6 +63,8 @@ export class ReceiveQueue {
   #chains: Chain[] = [];
   #taken = 0;
   #bytes = 0;
+  /** Counts resets: a buffer may lie in the device's own registers, and writing it reset the device. */
+  #resets = 0;
 
   /** Queue `index` of `device`. */
   constructor(index: number, port: DevicePort, device: () => VirtioDevice, shape: HeaderShape) {
@@ -74,6 +76,7 @@ export class ReceiveQueue {
 
   /** Forgets the buffers: the queue, or the device, was reset. */
   reset(): void {
+    this.#resets++;
     this.#taken = 0;
     this.#bytes = 0;
   }
@@ -91,7 +94,9 @@ export class ReceiveQueue {
     }
     this.#mover.torn = false;
     const buffers = this.#buffersFor(needed);
+    const resets = this.#resets;
     const status = this.#fill(frame, buffers);
+    if (this.#resets !== resets) return Receipt.LOST;
     // The buffers stay for the next frame.
     if (this.#mover.torn) return Receipt.BUSY;
     if (status === BusStatus.PENDING) {
@@ -138,15 +143,17 @@ export class ReceiveQueue {
     const { size, written, merges } = this.#shape;
     const port = this.#port;
     const first = this.#chains[0];
+    const resets = this.#resets;
     writeHeader(this.#header, frame, buffers);
     let status = first.write(port, 0, this.#header, 0, merges ? size : Math.min(size, written));
+    if (this.#resets !== resets) return status;
     const fits = size + frame.length <= first.writeBytes;
     if (fits && status === BusStatus.OK && frame.source === null) {
       return first.write(port, size, frame.whole, 0, frame.length);
     }
     let from = size;
     let at = 0;
-    for (let i = 0; i < buffers && at < frame.length && status === BusStatus.OK; i++) {
+    for (let i = 0; i < buffers && at < frame.length && status === BusStatus.OK && this.#resets === resets; i++) {
       const chain = this.#chains[i];
       const part = Math.min(frame.length - at, chain.writeBytes - from);
       if (part > 0) status = this.#move(chain, from, frame, at, part);

@@ -42,6 +42,9 @@ const NEEDS: readonly number[] = [0, Offload.TCP4, Offload.TCP6, Offload.UDP4, O
 /** Longest frame that anything here carries: 64 KiB of IP, a link header, and room to spare (QEMU's NET_BUFSIZE). */
 export const MAX_FRAME: number = 4096 + 65536;
 
+/** Longest frame of which views are kept. */
+const VIEWED = 2048;
+
 /** Where the bytes of a long frame lie that nobody has copied yet: in its sender's memory, for the length of a call. */
 export interface FrameSource {
   /** Copies `length` bytes of the frame from byte `at` on to `into[offset]`; false when they cannot be reached now. */
@@ -109,13 +112,17 @@ export class Frame {
     return true;
   }
 
-  /** The bytes that count. The view is made once for each length, so that copying them allocates nothing. */
+  /** The bytes that count. Views of up to 2 KiB are made once for each length, so that copying them allocates nothing. */
   get whole(): Uint8Array {
-    if (this.#viewed !== this.bytes) {
-      this.#viewed = this.bytes;
-      this.#views = [];
+    const { bytes, length } = this;
+    if (length === bytes.length) return bytes;
+    if (length > VIEWED) return bytes.subarray(0, length);
+    if (this.#viewed !== bytes) {
+      this.#viewed = bytes;
+      // Of full size from the start: an array that random indices make grow becomes a dictionary.
+      this.#views = new Array(VIEWED + 1).fill(undefined);
     }
-    return this.#views[this.length] ??= this.bytes.subarray(0, this.length);
+    return this.#views[length] ??= bytes.subarray(0, length);
   }
 
   /** What a receiver must be able to take for this frame: a set of {@linkcode Offload} bits. */

@@ -8,7 +8,14 @@
  * @module
  */
 
-import { completeChecksum, get16, put16, writeIpv4Checksum, writeTransportChecksum } from "./checksum.ts";
+import {
+  checksumOffset,
+  completeChecksum,
+  get16,
+  put16,
+  writeIpv4Checksum,
+  writeTransportChecksum,
+} from "./checksum.ts";
 import { Frame, FRAME_HEAD, Offload, Segmentation } from "./frame.ts";
 import { Layers, parseLayers, Protocol } from "./headers.ts";
 
@@ -80,11 +87,12 @@ export class Lowering {
     this.#next = 0;
   }
 
-  /** Whether the frame has the headers that its segmentation is for, and something behind them. */
-  #parse({ bytes, length, segmentation, source }: Frame): boolean {
+  /** Whether the frame has the headers that its segmentation and its checksum are for, and something behind them. */
+  #parse({ bytes, length, segmentation, source, checksumStart, checksumOffset: offset }: Frame): boolean {
     const layers = this.#layers;
     const [version, protocol] = KIND[segmentation];
     if (!parseLayers(bytes, length, layers) || layers.version !== version || layers.protocol !== protocol) return false;
+    if (checksumStart !== layers.l4 || offset !== checksumOffset(protocol)) return false;
     return layers.payload > 0 && layers.payload < (source === null ? length : FRAME_HEAD);
   }
 

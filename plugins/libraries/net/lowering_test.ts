@@ -100,6 +100,8 @@ Deno.test("what makes no sense is not sent, whatever the receiver takes", () => 
     "UDP segmentation of TCP": [good, { ...cut, segmentation: Segmentation.UDP4 }],
     "segmentation of what is no IP": [new Uint8Array(3000), cut],
     "segmentation of a header without payload": [testFrame({ payload: 0, partial: true }), cut],
+    "segmentation with another checksum": [good, { ...cut, checksumStart: 14 }],
+    "segmentation with the checksum elsewhere": [good, { ...cut, checksumOffset: 6 }],
     "CWR of a frame that is not cut": [good, { ecn: true }],
     "CWR in UDP": [good, { ...cut, segmentation: Segmentation.UDP4, ecn: true }],
   };

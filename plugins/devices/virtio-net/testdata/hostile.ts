@@ -24,6 +24,8 @@ const TEMPLATES = [
   testFrame({ payload: 900, partial: true, protocol: 17, version: 6, vlan: 5 }),
   new Uint8Array(60).fill(0xff),
 ];
+/** Where each one's checksum begins and stands, and its kind of segmentation. */
+const WORK = [[34, 16, 1], [34, 16, 1], [54, 16, 4], [34, 6, 5], [58, 6, 5]];
 const LENGTHS = [0, 1, 2, 10, 11, 12, 13, 14, 26, 60, 64, 72, 1500, 1526, 2048, 4096, 65562];
 const ANY_LENGTHS = [...LENGTHS, 16, 32, 48];
 const COMMAND_LENGTHS = [0, 1, 2, 4, 6, 8, 10, 14, 20, 392, 398];
@@ -43,6 +45,7 @@ export class HostileDriver {
   readonly #random: Random;
   readonly #kinds: readonly (() => void)[];
   readonly #ram: RamRegion;
+  readonly #odd: readonly (readonly [hi: number, lo: number])[];
   #features: number[] = [];
   #rings: MockRing[] = [];
   #life = 0;
@@ -51,6 +54,9 @@ export class HostileDriver {
     this.#random = new Random(seed);
     this.world = netWorld({ pairs: PAIRS, size: SIZE, translated: true, start: false, features: BASE, personality });
     this.#ram = this.world.space.ram(ARENA)!;
+    // The device's own registers, and its status among them.
+    const own = this.world.pci.function(8).bar(4).address;
+    this.#odd = [...ODD, [0, own | 0], [0, (own + 0x14) | 0], [0, (own + 0x3000) | 0]];
     this.#kinds = [
       () => this.#transmit(),
       () => this.#transmit(),
@@ -110,25 +116,39 @@ export class HostileDriver {
     if (!w.device.live) throw new Error(`a sane driver is refused: status ${w.device.status}`);
   }
 
-  /** Frames with headers that ask for anything, in chains cut anywhere. */
+  /** Frames with headers that ask for the right thing, or for anything, in chains cut anywhere. */
   #transmit(): void {
-    const header = new Uint8Array(12);
-    if (this.#chance(2)) {
-      header[0] = this.#pick([0, 1, 1, 1, 2, 255]);
-      header[1] = this.#pick([0, 0, 1, 4, 5, 3, 0x81, 0x84, this.#below(256)]);
-      this.#put16(header, 4, this.#pick([0, 1, 100, 1448, 65535]));
-      this.#put16(header, 6, this.#pick([34, 38, 54, 58, 14, 0, 65535, this.#below(4096)]));
-      this.#put16(header, 8, this.#pick([16, 6, 0, 65535, this.#below(64)]));
-    }
     const queue = 1 + 2 * this.#below(PAIRS);
     for (let i = this.#below(4); i >= 0; i--) {
-      const frame = this.#mutated();
+      const template = this.#below(TEMPLATES.length);
+      const right = this.#chance(2);
+      const frame = right && this.#chance(2) ? TEMPLATES[template] : this.#mutated(template);
       const bytes = new Uint8Array(12 + frame.length);
-      bytes.set(header);
+      if (right) this.#rightHeader(bytes, template);
+      else if (this.#chance(2)) this.#anyHeader(bytes);
       bytes.set(frame, 12);
       this.#offer(queue, 4 * i, bytes, this.#chance(12) ? this.#pick(LENGTHS) : bytes.length, this.#chance(20) ? 1 : 0);
     }
     this.#kick(queue);
+  }
+
+  #rightHeader(header: Uint8Array, template: number): void {
+    const [start, offset, type] = WORK[template] ?? [0, 0, 0];
+    if (start === 0) return;
+    header[0] = 1;
+    this.#put16(header, 6, start);
+    this.#put16(header, 8, offset);
+    if (this.#chance(2)) return;
+    header[1] = type;
+    this.#put16(header, 4, this.#pick([100, 1448, 9000]));
+  }
+
+  #anyHeader(header: Uint8Array): void {
+    header[0] = this.#pick([0, 1, 1, 1, 2, 255]);
+    header[1] = this.#pick([0, 0, 1, 4, 5, 3, 0x81, 0x84, this.#below(256)]);
+    this.#put16(header, 4, this.#pick([0, 1, 100, 1448, 65535]));
+    this.#put16(header, 6, this.#pick([34, 38, 54, 58, 14, 0, 65535, this.#below(4096)]));
+    this.#put16(header, 8, this.#pick([16, 6, 0, 65535, this.#below(64)]));
   }
 
   /** Commands that nearly make sense. */
@@ -234,8 +254,8 @@ export class HostileDriver {
     if (this.#chance(2)) this.#settle();
   }
 
-  #mutated(): Uint8Array {
-    const template = this.#pick(TEMPLATES);
+  #mutated(index: number = this.#below(TEMPLATES.length)): Uint8Array {
+    const template = TEMPLATES[index];
     if (this.#chance(3)) return template;
     const bytes = template.slice(0, this.#chance(4) ? this.#below(template.length) : template.length);
     for (let i = this.#below(5); i >= 0; i--) {
@@ -271,7 +291,7 @@ export class HostileDriver {
   /** Writes a descriptor whose address is odd once in `odd`. */
   #desc(at: number, addr: number, len: number, flags: number, next: number, odd: number): void {
     const { view, base } = this.#ram;
-    const [hi, lo] = this.#chance(odd) ? this.#pick(ODD) : [0, addr];
+    const [hi, lo] = this.#chance(odd) ? this.#pick(this.#odd) : [0, addr];
     view.setInt32(at - base, lo, true);
     view.setInt32(at - base + 4, hi, true);
     view.setUint32(at - base + 8, len, true);
