@@ -13,7 +13,7 @@ const DATA = FINE + 0x2_0000;
 const STATUS = FINE + 0x4_0000;
 /** Where pages of data lie that are not where their bus addresses say. */
 const ELSEWHERE = FINE + 0x10_0000;
-const NOTHING_MS = 400;
+const NOTHING_MS = 1500;
 const [VERSION_1, ACCESS_PLATFORM, INDIRECT] = [32, 33, 28];
 
 /** A disk, its driver, and the table of its pages. */

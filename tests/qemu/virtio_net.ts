@@ -12,7 +12,7 @@ const MRG_RXBUF = 15;
 const CONTROL = [17, 18, 19, 20, 23];
 const HEADER = 12;
 /** Milliseconds after which a frame has arrived, or never will. */
-const FRAME_MS = 300;
+const FRAME_MS = 1000;
 
 const text = (mac: number[]) => mac.map((byte) => byte.toString(16).padStart(2, "0")).join(":");
 
