@@ -2,10 +2,10 @@
 // with what a driver must cause, and a back-end that ignores invalidations must be found out.
 
 import { assert, assertEquals } from "@std/assert";
-import { descriptorCount, liveMappings, unavailable } from "@iova/libc";
+import { unavailable } from "@iova/libc";
 import blk from "@iova/virtio-blk";
 import net from "@iova/virtio-net";
-import { Loop, serveDevice, Server } from "@iova/vhost-user/testing";
+import { countOpen, Loop, serveDevice, Server } from "@iova/vhost-user/testing";
 import { Guest, type GuestOptions, noGuest } from "./guest.ts";
 
 const reason = unavailable() ?? noGuest();
@@ -21,7 +21,8 @@ class Disk {
   server: Server;
   readonly logged: string[] = [];
   readonly guests: Guest[] = [];
-  readonly #before = [descriptorCount(), liveMappings()];
+  /** Descriptors and mappings left open. */
+  readonly leaked = countOpen();
   #serving = Promise.resolve();
   #stopped = false;
 
@@ -76,10 +77,6 @@ class Disk {
     this.server.close();
     this.served.stop();
     Deno.removeSync(this.folder, { recursive: true });
-  }
-
-  leaked(): number[] {
-    return [descriptorCount() - this.#before[0], liveMappings() - this.#before[1]];
   }
 
   async #serve(): Promise<void> {
@@ -291,7 +288,7 @@ async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
 
 test("two guests talk through us, and the capture of it opens in tshark", async () => {
   const folder = Deno.makeTempDirSync({ prefix: "iova-qemu-net-" });
-  const before = [descriptorCount(), liveMappings()];
+  const leaked = countOpen();
   const loop = new Loop();
   const record = `${folder}/capture.pcap`;
   const servers = ["a", "b"].map((id) => {
@@ -341,6 +338,6 @@ test("two guests talk through us, and the capture of it opens in tshark", async 
   }).outputSync();
   const sources = new TextDecoder().decode(stdout).trim().split("\n");
   assertEquals(["10.0.0.1", "10.0.0.2"].map((ip) => sources.filter((source) => source === ip).length), [5, 5]);
-  assertEquals([descriptorCount(), liveMappings()], before);
+  assertEquals(leaked(), [0, 0]);
   Deno.removeSync(folder, { recursive: true });
 });

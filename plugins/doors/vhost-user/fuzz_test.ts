@@ -5,9 +5,7 @@ import { assert, assertEquals } from "@std/assert";
 import { Random } from "@iova/core";
 import {
   close,
-  descriptorCount,
   eventfd,
-  liveMappings,
   type Mapping,
   mapShared,
   memoryFile,
@@ -19,7 +17,7 @@ import {
 } from "@iova/libc";
 import blk from "@iova/virtio-blk";
 import { Request } from "./layout.ts";
-import { serveDevice, Server, words32, words64 } from "./testing.ts";
+import { countOpen, serveDevice, Server, words32, words64 } from "./testing.ts";
 
 const SEQUENCES = 50_000;
 const RAM = 1 << 18;
@@ -235,7 +233,7 @@ Deno.test({
     const generator = new Generator(seed, fds, memory);
     const served = serveDevice(blk, { ram: "64KiB" });
     const server = new Server(served, {});
-    const before = [descriptorCount(), liveMappings()];
+    const leaked = countOpen();
     const guest = new Uint8Array(mapping.buffer);
     const started = performance.now();
     let slowest = 0;
@@ -259,10 +257,10 @@ Deno.test({
       close(own);
       for (let j = 0; j < TURNS && server.session !== null; j++) turn(server, i, seed);
       assertEquals(server.session, null, `sequence ${i} of seed ${seed}: the connection outlives its peer`);
-      if (i % 500 === 0) assertEquals([descriptorCount(), liveMappings()], before, `sequence ${i} of seed ${seed}`);
+      if (i % 500 === 0) assertEquals(leaked(), [0, 0], `sequence ${i} of seed ${seed}`);
     }
     assert(slowest < LONGEST, `a message took ${slowest} ms (seed ${seed})`);
-    assertEquals([descriptorCount(), liveMappings()], before, `seed ${seed}`);
+    assertEquals(leaked(), [0, 0], `seed ${seed}`);
     console.log(`${SEQUENCES} sequences in ${Math.round(performance.now() - started)} ms`);
     server.close();
     served.stop();

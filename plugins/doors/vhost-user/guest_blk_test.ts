@@ -3,9 +3,9 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { type BlockDriver, BlockStatus } from "@iova/block";
-import { descriptorCount, liveMappings, unavailable } from "@iova/libc";
+import { unavailable } from "@iova/libc";
 import blk from "@iova/virtio-blk";
-import { type ServedGuest, servedGuest, type ServedGuestOptions } from "./testing.ts";
+import { countOpen, type ServedGuest, servedGuest, type ServedGuestOptions } from "./testing.ts";
 
 const ignore = unavailable() !== null;
 const test = (name: string, fn: () => Promise<void> | void) => Deno.test({ name, ignore, fn });
@@ -15,15 +15,14 @@ async function withGuest(
   options: ServedGuestOptions,
   work: (guest: ServedGuest, driver: BlockDriver) => Promise<void>,
 ): Promise<void> {
-  descriptorCount(4);
-  const before = [descriptorCount(), liveMappings()];
+  const leaked = countOpen();
   const guest = servedGuest(blk, options);
   try {
     await work(guest, await guest.driver() as BlockDriver);
   } finally {
     guest.close();
   }
-  assertEquals([descriptorCount(), liveMappings()], before);
+  assertEquals(leaked(), [0, 0]);
 }
 
 /** Writes a pattern over several pages, reads it back into other ones. */

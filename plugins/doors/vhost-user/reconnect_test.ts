@@ -2,10 +2,10 @@
 
 import { assertEquals } from "@std/assert";
 import { type BlockDriver, BlockOp, BlockStatus } from "@iova/block";
-import { descriptorCount, liveMappings, unavailable } from "@iova/libc";
+import { unavailable } from "@iova/libc";
 import type { DeviceQueue } from "@iova/virtio";
 import blk from "@iova/virtio-blk";
-import { type ServedDevice, type ServedGuest, servedGuest } from "./testing.ts";
+import { countOpen, type ServedDevice, type ServedGuest, servedGuest } from "./testing.ts";
 
 const ignore = unavailable() !== null;
 const REQUESTS = 200;
@@ -113,8 +113,7 @@ for (const packed of [false, true]) {
         name: `a back-end that dies ${where} is replaced, and every request ends once (${kind})`,
         ignore,
         async fn() {
-          descriptorCount(4);
-          const before = [descriptorCount(), liveMappings()];
+          const leaked = countOpen();
           const folder = Deno.makeTempDirSync({ prefix: "iova-reconnect-" });
           const image = `${folder}/disk.img`;
           Deno.writeFileSync(image, new Uint8Array(REQUESTS * 512).fill(0xff));
@@ -129,7 +128,7 @@ for (const packed of [false, true]) {
           const words = new Uint32Array(Deno.readFileSync(image).buffer);
           assertEquals(Array.from({ length: REQUESTS }, (_, i) => words[i * 128]), numbers());
           Deno.removeSync(folder, { recursive: true });
-          assertEquals([descriptorCount(), liveMappings()], before);
+          assertEquals(leaked(), [0, 0]);
         },
       });
     }

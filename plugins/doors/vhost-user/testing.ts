@@ -36,7 +36,7 @@ import {
   Scheduler,
   SimulatedGuest,
 } from "@iova/core";
-import { Socket, socketPair, SystemError } from "@iova/libc";
+import { descriptorCount, liveMappings, Socket, socketPair, SystemError } from "@iova/libc";
 import { offerTransport } from "@iova/virtio";
 import { FrontEnd } from "./frontend.ts";
 import { FrontEndIommu } from "./frontend_iommu.ts";
@@ -225,6 +225,17 @@ export class ServedGuest {
     this.memory.close();
     this.served.stop();
   }
+}
+
+/**
+ * Counts what is open in this process. The function that it returns says how many descriptors and mappings more are open
+ * when it is called; fewer count as none, because what others have left may be closed in between.
+ */
+export function countOpen(): () => [descriptors: number, mappings: number] {
+  // The first call loads the library, which may open something itself.
+  descriptorCount(8);
+  const [descriptors, mappings] = [descriptorCount(), liveMappings()];
+  return () => [Math.max(0, descriptorCount() - descriptors), Math.max(0, liveMappings() - mappings)];
 }
 
 /** A guest of its own around the device of `plugin`. */

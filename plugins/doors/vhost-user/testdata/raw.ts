@@ -3,9 +3,7 @@
 import { fromHex, toHex } from "@iova/fields/testing";
 import {
   close,
-  descriptorCount,
   eventfd,
-  liveMappings,
   type Mapping,
   mapShared,
   memoryFile,
@@ -15,7 +13,7 @@ import {
   socketPair,
   takeEvent,
 } from "@iova/libc";
-import { type ServedDevice, Server } from "../testing.ts";
+import { countOpen, type ServedDevice, Server } from "../testing.ts";
 
 /** Bytes of guest memory. */
 export const RAM_SIZE = 1 << 20;
@@ -43,7 +41,8 @@ export class Raw {
   refuse: (iova: bigint) => boolean = () => false;
   /** Questions of the back-end so far. */
   questions = 0;
-  readonly #before: [number, number];
+  /** Descriptors and mappings left open. */
+  readonly leaked = countOpen();
   readonly #fd: number;
   readonly #socket: MessageSocket;
   #channel: MessageSocket | null = null;
@@ -56,8 +55,6 @@ export class Raw {
   readonly served: ServedDevice;
 
   constructor(make: () => ServedDevice) {
-    descriptorCount(4);
-    this.#before = [descriptorCount(), liveMappings()];
     const served = this.served = make();
     this.server = new Server(served, { log: (text) => this.logged.push(text) });
     const [near, far] = socketPair(Socket.NONBLOCK) as [number, number];
@@ -209,11 +206,6 @@ export class Raw {
     for (const fd of this.#fds) close(fd);
     this.#ram?.release();
     this.served.stop();
-  }
-
-  /** Descriptors and mappings left open. */
-  leaked(): [number, number] {
-    return [descriptorCount() - this.#before[0], liveMappings() - this.#before[1]];
   }
 
   #openChannel(): void {
