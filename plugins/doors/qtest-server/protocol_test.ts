@@ -216,3 +216,66 @@ Deno.test("bytes that are no text, and a line without end, are answered too", as
   assertEquals(await ask("endianness"), ["OK little"]);
   await end();
 });
+
+Deno.test("a client programs q35's AMD IOMMU through its registers and tables: blocked, then translated", async () => {
+  const { ask, end } = await world({ profile: "q35", platform: "amd-iommu", devices: [{ ...EDU, at: "05.0" }] });
+  const all = async (...lines: string[]) => {
+    let last = "";
+    for (const line of lines) last = (await ask(line)).at(-1)!;
+    return last;
+  };
+  const DEVICE_TABLE = 0x100000;
+  const ENTRY = DEVICE_TABLE + 0x28 * 32;
+  const ROOT = 0x700000;
+  /** The device fetches 4 bytes at a bus address; `back` has it put them at another. */
+  const read = async (bus: number) => {
+    await all(
+      "writeq 0xe0000088 0x40000",
+      "writeq 0xe0000090 4",
+      `writeq 0xe0000080 ${bus}`,
+      "writel 0xe0000098 1",
+      "clock_step",
+    );
+  };
+  await all(
+    "outl 0xcf8 0x80002810",
+    "outl 0xcfc 0xe0000000",
+    "outl 0xcf8 0x80002804",
+    "outl 0xcfc 6",
+    "write 0x8000 4 0x11223344",
+    "write 0x9000 4 0x55667788",
+  );
+  const back = async (bus: number) => {
+    await all(
+      "memset 0xa000 4 0",
+      "writeq 0xe0000080 0x40000",
+      `writeq 0xe0000088 ${bus}`,
+      "writel 0xe0000098 3",
+      "clock_step",
+    );
+    return await all("read 0xa000 4");
+  };
+  // Off: addresses pass.
+  await read(0x8000);
+  assertEquals(await back(0xa000), "OK 0x11223344");
+  // On, with an entry whose device may reach nothing.
+  await all(`writeq 0xfed80000 ${DEVICE_TABLE + 1}`, `writeq ${ENTRY} 3`, "writeq 0xfed80018 1");
+  await read(0x9000);
+  assertEquals(await back(0xa000), "OK 0x00000000");
+  // One level of tables: bus pages 1 and 2 are physical pages 9 and 10; the command to forget what was cached.
+  const IR_IW_PR = 0x6000000000000001n;
+  await all(
+    `writeq ${ENTRY} ${0x6000000000000003n | BigInt(ROOT) | 1n << 9n}`,
+    `writeq ${ROOT + 8} ${IR_IW_PR | 0x9000n}`,
+    `writeq ${ROOT + 16} ${IR_IW_PR | 0xa000n}`,
+    `writeq 0xfed80008 ${0x0800000000000000n | 0x200000n}`,
+    "writeq 0xfed80018 0x1001",
+    "writeq 0x200000 0x2000000000000028",
+    "writeq 0x200008 0",
+    "writeq 0xfed82008 0x10",
+  );
+  await read(0x1000);
+  assertEquals(await back(0x2000), "OK 0x55667788");
+  assertEquals(await all("readq 0xfed82000"), "OK 0x0000000000000010"); // the command was taken
+  await end();
+});
