@@ -168,6 +168,8 @@ export const Cmos = {
 export const CmosBit = {
   /** A: an update is in progress. */
   UIP: 0x80,
+  /** A: the divider is in reset, and the clock stands still. */
+  DIVIDER_RESET: 0x60,
   /** B: the clock stands still while it is set. */
   SET: 0x80,
   /** B: values are binary, not BCD. */
@@ -179,6 +181,7 @@ export const CmosBit = {
   /** C: an interrupt is asked for. */
   IRQF: 0x80,
   /** C: why. */
+  PF: 0x40,
   AF: 0x20,
   UF: 0x10,
   /** D: the battery is good. */

@@ -124,6 +124,64 @@ Deno.test("the alarm rings on line 8, register C says why once, and time does no
   ]);
 });
 
+/** A clock at its ports, with ways to read and set its registers. */
+function clock() {
+  const { io, scheduler, interrupts } = world();
+  const rtc = new Rtc({
+    scheduler,
+    interrupt: (asserted) => interrupts.drive(8, asserted),
+    start: Date.UTC(2011, 1, 2),
+  });
+  io.add(0x70, 2, rtc);
+  const get = (index: number) => (io.write(0x70, 1, index), io.read(0x71, 1));
+  const set = (index: number, value: number) => (io.write(0x70, 1, index), io.write(0x71, 1, value));
+  return { scheduler, interrupts, get, set };
+}
+
+Deno.test("the first update comes half a second after the divider leaves reset, and UIP announces it", () => {
+  const { scheduler, get, set } = clock();
+  const HOLD = 244140;
+  set(0x0a, 0x76);
+  set(0, 0x58);
+  scheduler.advance(5 * SECOND);
+  assertEquals(get(0), 0x58);
+  set(0x0a, 0x26);
+  get(0x0c);
+  scheduler.advance(5.5 * SECOND - HOLD - 1);
+  assertEquals([get(0x0a), get(0), get(0x0c)], [0x26, 0x58, 0]);
+  scheduler.advance(5.5 * SECOND - HOLD);
+  assertEquals(get(0x0a), 0xa6);
+  scheduler.advance(5.5 * SECOND);
+  assertEquals([get(0x0a), get(0), get(0x0c), get(0x0c)], [0x26, 0x59, 0x10, 0]);
+});
+
+Deno.test("periods interrupt while they are enabled, one at a time, each from the end of the last", () => {
+  const { scheduler, interrupts, get, set } = clock();
+  set(0x0a, 0x2d); // 8 Hz
+  scheduler.advance(SECOND);
+  assertEquals([interrupts.isAsserted(8), get(0x0c) & 0x40], [false, 0]);
+  set(0x0b, 0x42);
+  assertEquals(scheduler.nextDue, 1.125 * SECOND);
+  scheduler.advance(1.3 * SECOND);
+  assertEquals([interrupts.isAsserted(8), scheduler.nextDue], [true, Infinity]);
+  assertEquals([get(0x0c) & 0xc0, interrupts.isAsserted(8), scheduler.nextDue], [0xc0, false, 1.375 * SECOND]);
+  set(0x0a, 0x2f); // 2 Hz
+  assertEquals(scheduler.nextDue, 1.75 * SECOND);
+  set(0x0b, 0x02);
+  assertEquals(scheduler.nextDue, Infinity);
+});
+
+Deno.test("an alarm for a 12-hour clock tells morning from afternoon, and its flag needs no interrupt", () => {
+  const { scheduler, get, set } = clock();
+  set(0x0b, 0x04);
+  [[1, 0xc0], [3, 0xc0], [5, 0x82], [4, 3], [2, 0], [0, 0]].forEach(([index, value]) => set(index, value));
+  get(0x0c);
+  scheduler.advance(scheduler.now + 10 * 3600 * SECOND);
+  assertEquals([get(4), get(0x0c) & 0x20], [0x81, 0]);
+  scheduler.advance(scheduler.now + 3600 * SECOND);
+  assertEquals([get(4), get(0x0c) & 0x20], [0x82, 0x20]);
+});
+
 Deno.test("firmware configuration: items by key, files by name, zero behind the end and for what there is not", () => {
   const { io, space } = world();
   const fw = new FwCfg(io, space);

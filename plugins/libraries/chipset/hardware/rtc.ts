@@ -1,31 +1,26 @@
 /**
  * The MC146818A clock and its battery-backed memory, in which a PC's firmware finds how much RAM there is. It keeps the
- * time that it is given, in BCD or binary, 12 or 24 hours; the alarm rings, periods do not.
+ * time that it is given, in BCD or binary, 12 or 24 hours, and interrupts by alarm, update and period.
+ *
+ * Flags of register C are found out when somebody looks; time is waited for only while an interrupt is enabled whose flag is
+ * clear, so that a clock that nobody listens to costs nothing.
  *
  * @module
  */
 
 import type { RegisterBlock, Scheduler, Timer, Width } from "@iova/core";
 import { Cmos, CmosBit } from "../layout.ts";
+import { Calendar, TIME_REGISTERS } from "./rtc_calendar.ts";
 
 const SIZE = 128;
 const SECOND = 1e9;
-const MILLISECOND = 1e6;
-/** The first 244 µs of an update, during which UIP is set (MC146818A, figure on update cycles). */
-const UIP_TIME = 244_000;
-/** An alarm value from here on matches every value. */
-const ANY = 0xc0;
-/** The time registers, in the order in which `#fields` gives their values. */
-const FIELDS: readonly number[] = [
-  Cmos.SECONDS,
-  Cmos.MINUTES,
-  Cmos.HOURS,
-  Cmos.WEEKDAY,
-  Cmos.DAY,
-  Cmos.MONTH,
-  Cmos.YEAR,
-  Cmos.CENTURY,
-];
+const CLOCK = 32768;
+/** How long before the end of an update UIP is set: 8 clocks. */
+const UIP_TIME = Math.floor(8 * SECOND / CLOCK);
+/** The first update comes this long after the divider has left reset. */
+const AFTER_RESET = SECOND / 2;
+/** Whole seconds in which every alarm rings that ever does. */
+const DAY = 86_400;
 
 /** What the clock is wired to. */
 export interface RtcWiring {
@@ -41,15 +36,22 @@ export interface RtcWiring {
 export class Rtc implements RegisterBlock {
   /** All bytes; those of the time are written when they are read. */
   readonly bytes: Uint8Array = new Uint8Array(SIZE);
+  readonly #calendar = new Calendar(this.bytes);
   #index = 0;
-  /** Unix milliseconds at virtual time 0. */
-  #offset: number;
+  /** Unix seconds from `#reference` on, a virtual time. */
+  #seconds: number;
+  #reference: number;
+  /** Updates up to this virtual time are in register C. */
+  #checked = 0;
+  /** When the last period ended. */
+  #ticked = 0;
   #timer: Timer | null = null;
   #asserted = false;
 
   /** A clock that goes. */
   constructor(readonly wiring: RtcWiring) {
-    this.#offset = wiring.start;
+    this.#seconds = Math.floor(wiring.start / 1000);
+    this.#reference = -(wiring.start % 1000) * 1e6;
     this.bytes[Cmos.A] = 0x26;
     this.bytes[Cmos.B] = CmosBit.H24;
     this.bytes[Cmos.D] = CmosBit.VRT;
@@ -57,24 +59,24 @@ export class Rtc implements RegisterBlock {
 
   /** A reset of the machine: time and memory stay, interrupts are off. */
   reset(): void {
+    this.#check();
     this.bytes[Cmos.B] &= ~CmosBit.INTERRUPTS;
     this.bytes[Cmos.C] = 0;
-    this.#drive();
+    this.#follow();
   }
 
   /** See `RegisterBlock`: the index port reads as all ones. */
   read(offset: number, _width: Width): number {
     if (offset === 0) return 0xff;
     const index = this.#index;
-    if (FIELDS.includes(index) && !this.#stands) this.#show();
+    if (TIME_REGISTERS.includes(index) && !this.#stands) this.#show();
     if (index === Cmos.A) return this.bytes[Cmos.A] & ~CmosBit.UIP | (this.#updating ? CmosBit.UIP : 0);
-    const value = this.bytes[index];
-    if (index === Cmos.C) {
-      this.bytes[Cmos.C] = 0;
-      this.#drive();
-      this.#arm();
-    }
-    return value;
+    if (index !== Cmos.C) return this.bytes[index];
+    this.#check();
+    const flags = this.bytes[Cmos.C];
+    this.bytes[Cmos.C] = 0;
+    this.#follow();
+    return flags;
   }
 
   /** See `RegisterBlock`. */
@@ -83,120 +85,121 @@ export class Rtc implements RegisterBlock {
     else this.#set(this.#index, value & 0xff);
   }
 
+  get #now(): number {
+    return this.wiring.scheduler.now;
+  }
+
+  /** It stands still while it is set, and while its divider is in reset. */
   get #stands(): boolean {
-    return (this.bytes[Cmos.B] & CmosBit.SET) !== 0;
+    return (this.bytes[Cmos.B] & CmosBit.SET) !== 0 ||
+      (this.bytes[Cmos.A] & CmosBit.DIVIDER_RESET) === CmosBit.DIVIDER_RESET;
   }
 
   get #updating(): boolean {
-    return !this.#stands && SECOND - this.wiring.scheduler.now % SECOND <= UIP_TIME;
+    return !this.#stands && SECOND - this.#phase(this.#now) <= UIP_TIME;
   }
 
-  get #time(): number {
-    return this.#offset + Math.floor(this.wiring.scheduler.now / MILLISECOND);
+  /** Nanoseconds since the last update. */
+  #phase(time: number): number {
+    return (time - this.#reference) % SECOND;
+  }
+
+  /** Unix seconds at a virtual time. */
+  #at(time: number): number {
+    return this.#seconds + Math.floor((time - this.#reference) / SECOND);
   }
 
   #set(index: number, value: number): void {
     if (index === Cmos.C || index === Cmos.D) return;
-    if (FIELDS.includes(index) && !this.#stands) this.#show();
-    if (index === Cmos.B) this.#control(value);
-    else this.bytes[index] = index === Cmos.A ? value & ~CmosBit.UIP : value;
-    if (FIELDS.includes(index) && !this.#stands) this.#take();
-    this.#arm();
-  }
-
-  /** Setting the time begins with SET, which stops the clock, and ends when it goes. */
-  #control(value: number): void {
+    this.#check();
     const stood = this.#stands;
-    if (!stood && (value & CmosBit.SET) !== 0) this.#show();
-    this.bytes[Cmos.B] = value;
-    if (stood && (value & CmosBit.SET) === 0) this.#take();
+    const isTime = TIME_REGISTERS.includes(index);
+    const wasReset = (this.bytes[Cmos.A] & CmosBit.DIVIDER_RESET) === CmosBit.DIVIDER_RESET;
+    if (!stood && (isTime || index === Cmos.A || index === Cmos.B)) this.#show();
+    this.bytes[index] = index === Cmos.A ? value & ~CmosBit.UIP : value;
+    const isReset = (this.bytes[Cmos.A] & CmosBit.DIVIDER_RESET) === CmosBit.DIVIDER_RESET;
+    if (!this.#stands && (stood || isTime)) this.#take(wasReset && !isReset ? AFTER_RESET : this.#phase(this.#now));
+    this.#follow();
   }
 
   /** Writes the time into its registers. */
   #show(): void {
-    const date = new Date(this.#time);
-    const year = date.getUTCFullYear();
-    const values = [
-      date.getUTCSeconds(),
-      date.getUTCMinutes(),
-      date.getUTCHours(),
-      date.getUTCDay() + 1,
-      date.getUTCDate(),
-      date.getUTCMonth() + 1,
-      year % 100,
-      Math.floor(year / 100),
-    ];
-    FIELDS.forEach((index, i) => {
-      this.bytes[index] = index === Cmos.HOURS ? this.#hour(values[i]) : this.#code(values[i]);
-    });
+    this.#calendar.show(this.#at(this.#now));
   }
 
-  /** Takes the time from its registers. */
-  #take(): void {
-    const [second, minute, , , day, month, year, century] = FIELDS.map((index) => this.#value(this.bytes[index]));
-    const hour = this.#hourValue(this.bytes[Cmos.HOURS]);
-    const set = Date.UTC(century * 100 + year, month - 1, day, hour, minute, second);
-    this.#offset = set - Math.floor(this.wiring.scheduler.now / MILLISECOND);
+  /** Takes the time from its registers; the last update was `phase` nanoseconds ago. */
+  #take(phase: number): void {
+    this.#seconds = this.#calendar.seconds;
+    this.#reference = this.#now - phase;
+    this.#checked = this.#now;
   }
 
-  #code(value: number): number {
-    return (this.bytes[Cmos.B] & CmosBit.BINARY) !== 0 ? value : Math.floor(value / 10) << 4 | value % 10;
+  /** Notes in register C what has happened since somebody last looked. */
+  #check(): void {
+    const { bytes } = this;
+    const now = this.#now;
+    const [before, after] = [this.#at(this.#checked), this.#at(now)];
+    this.#checked = now;
+    if (!this.#stands && after > before) {
+      bytes[Cmos.C] |= CmosBit.UF;
+      const first = Math.max(before + 1, after - DAY + 1);
+      for (let second = first; second <= after && (bytes[Cmos.C] & CmosBit.AF) === 0; second++) {
+        if (this.#calendar.rings(second)) bytes[Cmos.C] |= CmosBit.AF;
+      }
+    }
+    const period = this.#period;
+    if (period > 0 && now - this.#ticked >= period) {
+      bytes[Cmos.C] |= CmosBit.PF;
+      this.#ticked += Math.floor((now - this.#ticked) / period) * period;
+    }
   }
 
-  #value(code: number): number {
-    return (this.bytes[Cmos.B] & CmosBit.BINARY) !== 0 ? code : (code >> 4) * 10 + (code & 15);
+  /** Nanoseconds of a period; 0 while nobody wants them. */
+  get #period(): number {
+    const rate = this.bytes[Cmos.A] & 0x0f;
+    if (rate === 0 || (this.bytes[Cmos.B] & CmosBit.PF) === 0) {
+      this.#ticked = this.#now;
+      return 0;
+    }
+    // The two fastest rates are those of 8 and 9 again.
+    return 2 ** ((rate <= 2 ? rate + 7 : rate) - 1) * SECOND / CLOCK;
   }
 
-  #hour(hour: number): number {
-    if ((this.bytes[Cmos.B] & CmosBit.H24) !== 0) return this.#code(hour);
-    return this.#code(hour % 12 || 12) | (hour >= 12 ? CmosBit.PM : 0);
-  }
-
-  #hourValue(code: number): number {
-    if ((this.bytes[Cmos.B] & CmosBit.H24) !== 0) return this.#value(code);
-    return this.#value(code & ~CmosBit.PM) % 12 + ((code & CmosBit.PM) !== 0 ? 12 : 0);
-  }
-
-  /** Waits for the next second that matters to somebody: nobody waits while nothing would be told. */
-  #arm(): void {
-    const { scheduler } = this.wiring;
+  /** Drives the interrupt as the registers have it, and waits for what would change that. */
+  #follow(): void {
+    const { bytes, wiring: { scheduler } } = this;
+    const wanted = (bytes[Cmos.C] & bytes[Cmos.B] & CmosBit.INTERRUPTS) !== 0;
+    if (wanted) bytes[Cmos.C] |= CmosBit.IRQF;
+    if (wanted !== this.#asserted) {
+      this.#asserted = wanted;
+      this.wiring.interrupt(wanted);
+    }
     if (this.#timer !== null) scheduler.cancel(this.#timer);
-    this.#timer = null;
-    const wanted = this.bytes[Cmos.B] & (CmosBit.AF | CmosBit.UF) & ~this.bytes[Cmos.C];
-    if (wanted === 0 || this.#stands) return;
-    const second = SECOND - scheduler.now % SECOND;
-    const wait = (wanted & CmosBit.UF) !== 0 ? 0 : this.#secondsToAlarm();
-    this.#timer = scheduler.after(second + wait * SECOND, () => this.#ring());
+    const delay = this.#delay;
+    this.#timer = delay === Infinity ? null : scheduler.after(delay, () => this.#ring());
   }
 
   #ring(): void {
     this.#timer = null;
-    this.bytes[Cmos.C] |= CmosBit.UF | (this.#matches(new Date(this.#time)) ? CmosBit.AF : 0);
-    this.#drive();
-    this.#arm();
+    this.#check();
+    this.#follow();
+  }
+
+  /** Nanoseconds until the first enabled interrupt whose flag is clear; Infinity when there is none. */
+  get #delay(): number {
+    const missing = this.bytes[Cmos.B] & CmosBit.INTERRUPTS & ~this.bytes[Cmos.C];
+    const period = this.#period;
+    const tick = (missing & CmosBit.PF) !== 0 && period > 0 ? this.#ticked + Math.ceil(period) - this.#now : Infinity;
+    if (this.#stands || (missing & (CmosBit.AF | CmosBit.UF)) === 0) return tick;
+    const update = SECOND - this.#phase(this.#now);
+    const wait = (missing & CmosBit.UF) !== 0 ? 0 : this.#secondsToAlarm();
+    return Math.min(tick, update + wait * SECOND);
   }
 
   /** Whole seconds after the next one until the alarm; a day when it never rings. */
   #secondsToAlarm(): number {
-    const DAY = 86_400;
-    const next = Math.floor(this.#time / 1000) + 1;
-    for (let i = 0; i < DAY; i++) if (this.#matches(new Date((next + i) * 1000))) return i;
+    const next = this.#at(this.#now) + 1;
+    for (let i = 0; i < DAY; i++) if (this.#calendar.rings(next + i)) return i;
     return DAY;
-  }
-
-  #matches(date: Date): boolean {
-    const { bytes } = this;
-    const at = (index: number, value: number) => bytes[index] >= ANY || bytes[index] === value;
-    return at(Cmos.SECONDS_ALARM, this.#code(date.getUTCSeconds())) &&
-      at(Cmos.MINUTES_ALARM, this.#code(date.getUTCMinutes())) &&
-      at(Cmos.HOURS_ALARM, this.#hour(date.getUTCHours()));
-  }
-
-  #drive(): void {
-    const wanted = (this.bytes[Cmos.C] & this.bytes[Cmos.B] & CmosBit.INTERRUPTS) !== 0;
-    if (wanted) this.bytes[Cmos.C] |= CmosBit.IRQF;
-    if (wanted === this.#asserted) return;
-    this.#asserted = wanted;
-    this.wiring.interrupt(wanted);
   }
 }
