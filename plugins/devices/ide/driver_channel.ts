@@ -6,15 +6,16 @@
  */
 
 import { type BlockOp, BlockStatus } from "@iova/block";
-import { BlockOp as Op } from "@iova/block";
+import { BlockOp as Op, OP_NAMES } from "@iova/block";
 import { Direction, type DriverContext, type PhysAddr, type Timer } from "@iova/core";
 import { channelReset } from "./driver_reset.ts";
 import type { ChannelPorts } from "./driver_ports.ts";
 import { LOST, MORE, NOT_MINE, type Progress, type Protocol } from "./driver_protocol.ts";
 import { type RequestSlot, SlotPool } from "./driver_slots.ts";
+import { diskTrim, writeRanges } from "./driver_trim.ts";
 import type { DriverTable } from "./driver_table.ts";
 import type { IdeUnit } from "./driver_unit.ts";
-import { CommandBlock, Status } from "./layout.ts";
+import { CommandBlock, SECTOR, Status } from "./layout.ts";
 
 /** Requests that a channel takes; one is on its way, the others wait. */
 export const QUEUE_DEPTH = 32;
@@ -36,6 +37,8 @@ export class ChannelDriver {
   readonly #pool = new SlotPool(QUEUE_DEPTH, MAX_TRANSFER);
   readonly #removeHandler: () => void;
   #current: RequestSlot | null = null;
+  /** Memory for lists of what is to be forgotten, a sector for each slot; null before the first. */
+  #lists: PhysAddr | null = null;
   #protocol!: Protocol;
   #timer: Timer | null = null;
   #started = 0;
@@ -78,6 +81,10 @@ export class ChannelDriver {
       slot.resolve = resolve;
       this.#endLater(slot, this.#gone ? BlockStatus.DEVICE_GONE : known);
       return true;
+    }
+    if (op === Op.DISCARD && !this.#list(slot)) {
+      this.#pool.give(slot);
+      return false;
     }
     const direction = op === Op.READ ? Direction.FROM_DEVICE : Direction.TO_DEVICE;
     if (this.#protocolOf(slot).maps && !slot.map(this.#context.dma, direction)) {
@@ -125,7 +132,7 @@ export class ChannelDriver {
   /** Says what a drive has against a command. */
   complain({ op, sector, length, unit }: RequestSlot, status: number): void {
     const error = this.ports.read(CommandBlock.at.features);
-    const what = op === Op.WRITE ? "write" : op === Op.READ ? "read" : "flush";
+    const what = OP_NAMES[op];
     const where = op === Op.FLUSH ? "" : ` of ${length} bytes at sector ${sector}`;
     const name = `${this.ports.place.name} ${unit.facts.device === 0 ? "master" : "slave"}`;
     this.#context.warn("ide-error", `${name}: ${what}${where}: status ${hex(status)}, error ${hex(error)}`);
@@ -138,9 +145,22 @@ export class ChannelDriver {
     this.#abandon();
     this.#removeHandler();
     this.#table.release();
+    if (this.#lists !== null) this.#context.guest.heap.free(this.#lists);
+  }
+
+  /** Makes a slot's buffer the list of what it is to forget; false when there is no memory for it. */
+  #list(slot: RequestSlot): boolean {
+    const { guest } = this.#context;
+    this.#lists ??= guest.heap.alloc(QUEUE_DEPTH * SECTOR, SECTOR);
+    if (this.#lists === null) return false;
+    slot.buffer = this.#lists + slot.index * SECTOR;
+    writeRanges(guest, slot.buffer, slot.sector, slot.length / SECTOR);
+    slot.length = SECTOR;
+    return true;
   }
 
   #protocolOf(slot: RequestSlot): Protocol {
+    if (slot.op === Op.DISCARD) return diskTrim;
     return slot.op === Op.FLUSH ? slot.unit.flushes : slot.unit.transfers;
   }
 

@@ -27,6 +27,8 @@ export interface DriveFacts {
   readonly lba48: boolean;
   /** Whether the bus master is used. */
   readonly dma: boolean;
+  /** Whether it forgets sectors when it is told to. */
+  readonly trim: boolean;
   /** Sectors of a block of READ and WRITE MULTIPLE; 0 or 1: not used. */
   readonly multiple: number;
   /** What SET FEATURES is told: the best Ultra mode, else the best multiword one; −1: neither. */
@@ -66,6 +68,7 @@ export function readFacts(
   const ultra = best(words.ultra);
   const multiWord = best(words.multiWord);
   const mode = ultra >= 0 ? ULTRA | ultra : multiWord >= 0 ? MULTI_WORD | multiWord : -1;
+  const dma = useDma && (words.capabilities & IdentifyBit.DMA) !== 0 && mode >= 0;
   return {
     device,
     isPacket,
@@ -75,7 +78,9 @@ export function readFacts(
     capacity,
     reach: lba48 || isPacket ? capacity : Math.min(capacity, LBA28_SECTORS),
     lba48,
-    dma: useDma && (words.capabilities & IdentifyBit.DMA) !== 0 && mode >= 0,
+    dma,
+    // The list of ranges goes by the bus master.
+    trim: dma && !isPacket && (words.dataSetManagement & 1) !== 0,
     multiple: isPacket ? 0 : Math.min(words.maxMultiple & 0xff, MAX_MULTIPLE),
     mode,
   };

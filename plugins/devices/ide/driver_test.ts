@@ -320,6 +320,26 @@ Deno.test("two drives share a channel in turns, and a flush is a command of its 
   assertEquals(await one.serial(), "SN0123456789");
 });
 
+Deno.test("sectors are forgotten by TRIM, many at once, where the drive knows it", async () => {
+  const disk = testDisk();
+  const w = await driverWorld({ drives: [diskOptions(disk), discOptions(testDisc(4)), null, null] });
+  assertEquals(await w.settle(w.driver.discard!(10, 3 * 512)), BlockStatus.OK);
+  assertEquals([9, 10, 12, 13].map((n) => disk.bytes[512 * n + 8] === 0), [false, true, true, false]);
+  const ranges: string[] = [];
+  const discard = (position: number, length: number) => ranges.push(`${position / 512}+${length / 512}`) > 0;
+  Object.assign(disk, { discard });
+  Object.defineProperty(w.driver.facts, "reach", { value: 200_000 });
+  Object.defineProperty(w.ide.channels[0].drives[0] as unknown as { capacity: number }, "capacity", { value: 200_000 });
+  assertEquals(await w.settle(w.driver.discard!(7, 150_000 * 512)), BlockStatus.OK);
+  assertEquals(ranges, ["7+65535", "65542+65535", "131077+18930"]);
+  assertEquals(await w.settle(w.driver.discard!(199_999, 1024)), BlockStatus.IO_ERROR);
+  assertEquals(await w.settle(w.driver.units[1]!.discard!(0, 2048)), BlockStatus.UNSUPPORTED);
+  assertEquals([live(w), w.warnings], [0, []]);
+  const before = w.guest.heap.used;
+  w.driver.stop();
+  assertEquals(w.guest.heap.used < before, true);
+});
+
 Deno.test("a serial number is told as block drivers tell it", async () => {
   const w = await driverWorld();
   assert(w.driver.submit(BlockOp.GET_ID, 0, w.buffer, 20, 3));

@@ -11,6 +11,7 @@ import { diskDma, diskFlush, diskPio } from "./driver_disk.ts";
 import type { DriveFacts, IdeDrive } from "./driver_facts.ts";
 import { packetDma, packetNothing, packetPio } from "./driver_packet.ts";
 import type { Protocol } from "./driver_protocol.ts";
+import { MAX_TRIM } from "./driver_trim.ts";
 import { CD_BLOCK, SECTOR } from "./layout.ts";
 
 /** Bytes of the answer to GET_ID, as block drivers have it. */
@@ -69,6 +70,10 @@ export class IdeUnit implements IdeDrive {
     return this.#request(BlockOp.FLUSH, 0, 0, 0);
   }
 
+  discard(sector: number, length: number): Promise<BlockStatus> {
+    return this.#request(BlockOp.DISCARD, sector, 0, length);
+  }
+
   serial(): Promise<string | null> {
     return Promise.resolve(this.facts.serial === "" ? null : this.facts.serial);
   }
@@ -95,17 +100,19 @@ export class IdeUnit implements IdeDrive {
     tag: number,
     resolve: ((status: BlockStatus) => void) | null,
   ): boolean {
-    if (length > this.maxTransfer) throw new DmaApiError(`a request of ${length} bytes; at most ${this.maxTransfer}`);
+    const most = op === BlockOp.DISCARD ? MAX_TRIM : this.maxTransfer;
+    if (length > most) throw new DmaApiError(`a request of ${length} bytes; at most ${most}`);
     if (op === BlockOp.GET_ID) return this.#identify(buffer, length, tag);
     const known = op === BlockOp.FLUSH ? BlockStatus.OK : this.#verdict(op, sector, length);
     return this.#channel.submit(this, op, sector, buffer, length, tag, resolve, known);
   }
 
-  /** What can be said about a read or write without asking the drive. */
+  /** What can be said about a request without asking the drive. */
   #verdict(op: BlockOp, sector: number, length: number): BlockStatus {
-    const { isPacket, reach } = this.facts;
-    if (op !== BlockOp.READ && op !== BlockOp.WRITE) return BlockStatus.UNSUPPORTED;
-    if (op === BlockOp.WRITE && this.readOnly) return BlockStatus.IO_ERROR;
+    const { isPacket, reach, trim } = this.facts;
+    const isKnown = op === BlockOp.READ || op === BlockOp.WRITE || (op === BlockOp.DISCARD && trim);
+    if (!isKnown) return BlockStatus.UNSUPPORTED;
+    if (op !== BlockOp.READ && this.readOnly) return BlockStatus.IO_ERROR;
     const unit = isPacket ? CD_BLOCK : SECTOR;
     const whole = length > 0 && length % unit === 0 && (sector * SECTOR) % unit === 0;
     return whole && sector >= 0 && sector + length / SECTOR <= reach ? BlockStatus.OK : BlockStatus.IO_ERROR;
