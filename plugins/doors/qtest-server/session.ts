@@ -19,6 +19,8 @@ import { InterruptTap } from "./qtest/interrupt_tap.ts";
 
 /** A line holds two digits for each byte that it writes, and a few words. */
 const MOST_LINE = 2 * MOST_BYTES + 256;
+/** Milliseconds after which a session that sleeps looks at its clock again. */
+const MOST_SLEEP = 1000;
 const GUEST_RESET = { guest: true, reason: "guest-reset" } as const;
 
 /** What a session is made from. */
@@ -43,6 +45,8 @@ export class Session {
   readonly #bench: Bench;
   readonly #desk: Desk;
   #end!: () => void;
+  /** Ends the wait of {@linkcode Session.run}. */
+  #wake: () => void = () => {};
   #qtest: Peer | null = null;
   #out = "";
   readonly #monitors = new Set<Monitor>();
@@ -86,19 +90,22 @@ export class Session {
     this.#ended = true;
     this.#flush();
     this.#end();
+    this.#wake();
   }
 
   /** Lets the machine go by itself until the session is over. */
   async run(): Promise<void> {
     const { scheduler } = this.#board.machine;
-    let timer: ReturnType<typeof setTimeout> | undefined;
     while (!this.#ended) {
       this.#settle();
-      const due = new Promise<void>((wake) => {
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      await new Promise<void>((wake) => {
+        this.#wake = wake;
+        if (this.#ended) wake();
+        void scheduler.work().then(wake);
         const { idleFor } = this.#board;
-        if (idleFor < Infinity) timer = setTimeout(wake, Math.min(idleFor, 1000));
+        if (idleFor < Infinity) timer = setTimeout(wake, Math.min(idleFor, MOST_SLEEP));
       });
-      await Promise.race([scheduler.work(), due, this.over]);
       clearTimeout(timer);
     }
     if (this.#failure !== undefined) throw this.#failure;

@@ -133,7 +133,8 @@ export function deviceEntry(properties: Record<string, unknown>, backends: Backe
     Object.assign(options, read(value, key));
   }
   Object.assign(options, driver.behind?.(given, backends, name));
-  if (given.drive !== undefined) backends.inFront(given.drive, id);
+  const back = given.drive ?? given.netdev;
+  if (back !== undefined) backends.inFront(back, id);
   const at = given.addr === undefined ? {} : { at: placeOf(given.addr, name) };
   return { id, use: driver.use, ...at, with: options };
 }

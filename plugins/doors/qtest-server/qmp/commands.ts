@@ -93,6 +93,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     run: ({ backends }, given) => (backends.addNet(given), {}),
   },
   "netdev_del": plain(({ backends }, { id }) => (backends.removeNet(id as string), {}), { id: "string" }),
+  "set_link": plain(setLink, { name: "string", up: "boolean" }),
   "block_resize": plain(resize, { device: "?string", "node-name": "?string", size: "integer" }),
   "stop": plain(stop),
   "cont": plain(resume),
@@ -281,7 +282,19 @@ function resize(desk: Desk, given: Given): unknown {
   return {};
 }
 
-/** The device in front of a drive; also a device by its own name. */
+/** What a network device plugin has whose cable can be pulled. */
+interface Linked {
+  setLink?(up: boolean): void;
+}
+
+function setLink(desk: Desk, { name, up }: Given): unknown {
+  const device = behind(desk, name as string) as Linked | null;
+  if (device?.setLink === undefined) throw new QmpError("DeviceNotFound", `Device '${name}' not found`);
+  device.setLink(up as boolean);
+  return {};
+}
+
+/** The device in front of a drive or network back-end; also a device by its own name. */
 function behind({ board: { machine }, backends }: Desk, name: string) {
   const id = backends.deviceOf(name) ?? name;
   return machine.deviceIds.includes(id) ? machine.device(id) : null;

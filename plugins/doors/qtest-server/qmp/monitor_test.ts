@@ -147,6 +147,22 @@ Deno.test("a drive is made, put behind a disk, and a reset lets the disk go", as
   await end();
 });
 
+Deno.test("a network device is plugged in and its cable pulled, by the name of what is behind it", async () => {
+  const { command, ask, end } = await world();
+  await command("netdev_add", { type: "hubport", id: "lan", hubid: 0 });
+  const nic = { driver: "virtio-net-pci", id: "nic", netdev: "lan", addr: "5", "disable-modern": true };
+  assertEquals(await command("device_add", nic), { return: {} });
+  for (const line of ["outl 0xcf8 0x80002810", "outl 0xcfc 0xc000", "outl 0xcf8 0x80002804", "outl 0xcfc 7"]) {
+    await ask(line);
+  }
+  const linkUp = async () => Number((await ask("inw 0xc01a"))[0].slice(3)) & 1;
+  assertEquals(await linkUp(), 1);
+  assertEquals(await command("set_link", { name: "lan", up: false }), { return: {} });
+  assertEquals(await linkUp(), 0);
+  assertEquals((await command("set_link", { name: "nobody", up: true })).error.class, "DeviceNotFound");
+  await end();
+});
+
 Deno.test("a machine that is stopped does nothing by itself until it goes on", async () => {
   const { command, ask, events, end } = await world({ devices: [EDU], stopped: true });
   assertEquals((await command("query-status")).return, { status: "prelaunch", singlestep: false, running: false });
