@@ -1,5 +1,5 @@
 /**
- * The commands of a disk: a table of small functions (ATA/ATAPI-7 vol. 1 §6; sheet of codes in annex B).
+ * The commands of a disk: a table of small functions (ATA/ATAPI-7 vol. 1 §6; their codes in annex B).
  *
  * @module
  */
