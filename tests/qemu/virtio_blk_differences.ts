@@ -420,4 +420,19 @@ export const EXPLANATIONS: Explanation[] = [
       },
     },
   },
+  {
+    "what": "virtio-blk, personality qemu: data that leaves memory by more than a page",
+    "ours": "IOERR",
+    "qemu": "DEVICE_NEEDS_RESET",
+    "why":
+      "QEMU has one bounce buffer of a page for what is no memory; the second cannot be had, and that it takes for a broken driver",
+    "seen": {
+      "virtio-blk broken chains, personality qemu": {
+        "more than 4 GiB in all: device status": ["0xf", "0x4f"],
+        "more than 4 GiB in all: isr": ["0x1", "0x3"],
+        "more than 4 GiB in all: used": ["0x1 0x0 0xffffffff", "0x0 0x0 0x0"],
+        "more than 4 GiB in all: status byte and data": ["01 cccccccc", "ff cccccccc"],
+      },
+    },
+  },
 ];

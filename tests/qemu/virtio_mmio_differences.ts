@@ -9,12 +9,6 @@ export const EXPLANATIONS: Explanation[] = [
     "qemu": "the second word again",
     "why": "§4.2.2: there are none. QEMU takes every selection but 0 for 1",
     "seen": {
-      "virtio-mmio registers after reset, modern, personality qemu": {
-        "features 2": [
-          "0x0",
-          "0x101",
-        ],
-      },
       "virtio-mmio registers after reset, modern, personality spec": {
         "features 2": [
           "0x0",
@@ -49,16 +43,6 @@ export const EXPLANATIONS: Explanation[] = [
     "qemu": "NOTIFY_ON_EMPTY and SCSI, no BAD_FEATURE, which its PCI function adds",
     "why": "Nothing that a driver asks for",
     "seen": {
-      "virtio-mmio registers after reset, legacy, personality qemu": {
-        "register 10": [
-          "0x71006ed4",
-          "0x31006ed4",
-        ],
-        "features 0": [
-          "0x71006ed4",
-          "0x31006ed4",
-        ],
-      },
       "virtio-mmio registers after reset, legacy, personality spec": {
         "register 10": [
           "0x38006e54",
