@@ -38,9 +38,9 @@ export const EXPLANATIONS: Explanation[] = [
     },
   },
   {
-    "what": "virtio-mmio: features of a legacy device",
-    "ours": "spec: ANY_LAYOUT; qemu: as on PCI, with BAD_FEATURE",
-    "qemu": "NOTIFY_ON_EMPTY and SCSI, no BAD_FEATURE, which its PCI function adds",
+    "what": "virtio-mmio, personality spec: features of a legacy device",
+    "ours": "ANY_LAYOUT",
+    "qemu": "NOTIFY_ON_EMPTY and SCSI",
     "why": "Nothing that a driver asks for",
     "seen": {
       "virtio-mmio registers after reset, legacy, personality spec": {
