@@ -43,7 +43,7 @@ export class PciGuest {
     return [...this.#enumeration.devices.values()];
   }
 
-  /** What the firmware of this machine knows; before the first enumeration. */
+  /** What the firmware of this machine knows; before the first enumeration. Only the first word counts. */
   configure(plan: Partial<PciPlan>): void {
     this.#enumeration.configure(plan);
   }

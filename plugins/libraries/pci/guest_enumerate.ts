@@ -42,6 +42,7 @@ const IO_GRANULE = 0x1000;
 export class Enumeration {
   readonly devices: Map<number, PciDevice> = new Map();
   #lastBus = 0;
+  #configured = false;
   readonly #guest: GuestPort;
   readonly #config: GuestConfig;
   readonly #root: GuestBus = {
@@ -62,8 +63,10 @@ export class Enumeration {
     this.#config = config;
   }
 
-  /** Takes other ranges and lines than the generic ones. */
+  /** Takes other ranges and lines than the generic ones, once: what has been given out stays given out. */
   configure({ memory, io, lines, memoryOffset = 0 }: Partial<PciPlan>): void {
+    if (this.#configured) return;
+    this.#configured = true;
     this.#memoryOffset = memoryOffset;
     if (memory !== undefined) this.#root.memory = range(memory);
     if (io !== undefined) this.#root.io = range(io);

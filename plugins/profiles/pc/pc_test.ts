@@ -91,6 +91,15 @@ Deno.test("firmware routes interrupts, places BARs from 0xe0000000 and ports fro
   assertEquals((await running.run()).verified, true);
 });
 
+Deno.test("a device that comes while the machine runs gets addresses of its own, and its driver works", async () => {
+  const workload = [{ use: "edu-dma", device: "edu0" }];
+  const running = await machine({ memory: "16MiB", devices: [EDU], workload }, {});
+  await running.plug({ id: "edu1", use: "edu" });
+  assertEquals([config(running, 0x10)["10"], config(running, 0x18)["10"]], ["e0000000", "e0100000"]);
+  assertEquals(running.deviceIds, ["edu0", "edu1"]);
+  assertEquals((await running.run()).verified, true);
+});
+
 Deno.test("an IOMMU's registers are where QEMU has them", async () => {
   const { space } = await machine({ platform: "amd-iommu" });
   assertEquals(space.registers(0xfed80000)?.name, "AMD IOMMU");
