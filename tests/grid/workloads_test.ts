@@ -9,8 +9,8 @@ const REFUSALS: readonly { applies: (tried: Tried) => boolean; says: string }[] 
     says: "legacy virtio interface must not be used with rings above 16 TiB",
   },
   {
-    // A region descriptor has 32 bits of address; the driver asks for them whether it moves data by DMA or not.
-    applies: ({ row, platform }) => platform.name === "xen-grant" && row.device === "ide",
+    // A region descriptor has 32 bits of address. PIO needs none.
+    applies: ({ row, platform }) => platform.name === "xen-grant" && row.ring === "PRD table",
     says: "refuses bus addresses of 32 bits",
   },
 ];

@@ -35,21 +35,25 @@ class FirstUnit extends IdeUnit implements IdeDriver {
 }
 
 /**
- * Brings a controller up: decoding on, masks set, channels reset, drives asked who they are.
+ * Brings a controller up: decoding on, masks set, channels reset, drives asked who they are. Where the CPU moves
+ * everything the device needs no bus addresses: then it is given no bus mastering, and no mask can be refused.
  *
- * @throws {InputError} when the platform refuses bus addresses of 32 bits.
+ * @throws {InputError} when data goes by the bus master and the platform refuses bus addresses of 32 bits.
  * @throws {GuestMemoryError} when there is no memory for the region descriptors.
  */
 export async function bindIde(context: DriverContext, options: IdeDriverOptions): Promise<IdeDriver | IdleDriver> {
   const { guest, dma } = context;
-  if (dma.setMaskAndCoherent(dmaBitMask(32)) !== 0) throw refusal(context);
-  dma.params.maxSegmentSize = PRD_BOUNDARY;
-  dma.params.segmentBoundaryMask = BigInt(PRD_BOUNDARY - 1);
+  const useDma = options.transfers === "dma";
+  if (useDma) {
+    if (dma.setMaskAndCoherent(dmaBitMask(32)) !== 0) throw refusal(context);
+    dma.params.maxSegmentSize = PRD_BOUNDARY;
+    dma.params.segmentBoundaryMask = BigInt(PRD_BOUNDARY - 1);
+  }
   const pci = pciGuest(guest).function(context.requester);
   for (const at of [Timing.FIRST, Timing.FIRST + 2]) {
     pci.configWrite(at, 2, pci.configRead(at, 2) | Timing.DECODE << 8);
   }
-  pci.enableBusMaster();
+  if (useDma) pci.enableBusMaster();
   const base = pci.bar(BUS_MASTER_BAR).address;
   const channels: ChannelDriver[] = [];
   const stop = () => {
@@ -60,10 +64,10 @@ export async function bindIde(context: DriverContext, options: IdeDriverOptions)
   let first: FirstUnit | null = null;
   for (const [index, place] of CHANNELS.entries()) {
     const ports = new ChannelPorts(guest, place, base + index * BUS_MASTER_STRIDE);
-    const drives = await findDrives(guest, ports, options.transfers === "dma");
+    const drives = await findDrives(guest, ports, useDma);
     if (drives.length === 0) continue;
-    const table = new DriverTable(dma, guest);
-    if (!table.isReachable) throw refusal(context);
+    const table = useDma ? new DriverTable(dma, guest) : null;
+    if (table?.isReachable === false) throw refusal(context);
     const channel = new ChannelDriver(context, ports, table);
     channels.push(channel);
     for (const facts of drives) {
@@ -85,6 +89,6 @@ function refusal({ id }: DriverContext): InputError {
   return new InputError({
     file: `device "${id}"`,
     found: "a platform that refuses bus addresses of 32 bits (EIO)",
-    expected: "one that gives them: an IDE region descriptor holds no more",
+    expected: 'one that gives them, as an IDE region descriptor holds no more, or "transfers": "pio"',
   });
 }

@@ -33,7 +33,7 @@ export class ChannelDriver {
   readonly units: IdeUnit[] = [];
   readonly ports: ChannelPorts;
   readonly #context: DriverContext;
-  readonly #table: DriverTable;
+  readonly #table: DriverTable | null;
   readonly #pool = new SlotPool(QUEUE_DEPTH, MAX_TRANSFER);
   readonly #removeHandler: () => void;
   #current: RequestSlot | null = null;
@@ -50,8 +50,8 @@ export class ChannelDriver {
   /** Requests whose end is known before they began. */
   #ended: { slot: RequestSlot; status: BlockStatus }[] = [];
 
-  /** A channel that was found, with its table, which is the channel's from now on. */
-  constructor(context: DriverContext, ports: ChannelPorts, table: DriverTable) {
+  /** A channel that was found, with its table, which is the channel's from now on; null where the CPU moves all. */
+  constructor(context: DriverContext, ports: ChannelPorts, table: DriverTable | null) {
     this.#context = context;
     this.ports = ports;
     this.#table = table;
@@ -121,11 +121,12 @@ export class ChannelDriver {
 
   /** Points the engine to the segments of a request; false when no descriptors can say where they are. */
   prepare(slot: RequestSlot, toMemory: boolean): boolean {
-    if (!this.#table.fill(slot.list, slot.segments)) {
+    const table = this.#table!;
+    if (!table.fill(slot.list, slot.segments)) {
       this.#context.warn("ide-address", "a buffer's bus addresses do not fit region descriptors of 32 bits");
       return false;
     }
-    this.ports.prepareMaster(this.#table.address, toMemory);
+    this.ports.prepareMaster(table.address, toMemory);
     return true;
   }
 
@@ -144,7 +145,7 @@ export class ChannelDriver {
     this.#stopped = true;
     this.#abandon();
     this.#removeHandler();
-    this.#table.release();
+    this.#table?.release();
     if (this.#lists !== null) this.#context.guest.heap.free(this.#lists);
   }
 

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { type BlockDriver, BlockStatus } from "@iova/block";
 import { InputError, loadMachine, type Machine, type Manifest } from "@iova/core";
+import { pciGuest } from "@iova/pci";
 import type { IdeDriver } from "./mod.ts";
 
 const IMAGE = new URL("../../../examples/fat12.img", import.meta.url);
@@ -44,8 +45,23 @@ Deno.test("Xen grants have no 32-bit addresses, and the driver says so in one er
   assertEquals(
     error.message,
     'device "disk0": found a platform that refuses bus addresses of 32 bits (EIO), ' +
-      "expected one that gives them: an IDE region descriptor holds no more",
+      'expected one that gives them, as an IDE region descriptor holds no more, or "transfers": "pio"',
   );
+});
+
+Deno.test("by PIO a disk works where no bus addresses of 32 bits are to be had, and is given no bus mastering", async () => {
+  const machine = await loadMachine({
+    ...manifest({ ram: "64KiB", transfers: "pio" }, "xen-grant"),
+    workload: [{ use: "blk-io", device: "disk0", with: { pattern: "mixed", count: 60 } }],
+  });
+  const masters = ({ guest }: Machine) => pciGuest(guest).devices.filter((fn) => (fn.configRead(4, 2) & 4) !== 0);
+  const mastering = masters(machine).length;
+  const report = await machine.run();
+  assert(report.verified, report.workloads[0].failure ?? "");
+  assertEquals([mastering, report.devices[0].dma.maps, report.warnings], [0, 0, []]);
+  const other = await loadMachine(manifest({ ram: "64KiB" }));
+  assertEquals(masters(other).length, 1);
+  other.stop();
 });
 
 Deno.test("a real image is read through the whole machine, and no platform changes a byte", async () => {
