@@ -18,6 +18,8 @@ export interface Peer {
 
 /** Bytes that a peer may leave unread before it is taken for dead. */
 const MOST_UNSENT = 64 * 1024 ** 2;
+/** Bytes that one read of a socket takes at most. */
+const READ_SIZE = 64 * 1024;
 
 /** A peer over any pair of streams. */
 class StreamPeer implements Peer {
@@ -74,8 +76,20 @@ async function* quietly(readable: ReadableStream<Uint8Array>): AsyncGenerator<Ui
   }
 }
 
+/** What arrives at a socket. Unlike its stream, this leaves it open for the answers when the other end has said all. */
+async function* arriving(connection: Deno.UnixConn): AsyncGenerator<Uint8Array> {
+  const buffer = new Uint8Array(READ_SIZE);
+  try {
+    for (let length = await connection.read(buffer); length !== null; length = await connection.read(buffer)) {
+      yield buffer.slice(0, length);
+    }
+  } catch {
+    return; // reset by the other end, or closed by this one
+  }
+}
+
 function socketPeer(connection: Deno.UnixConn): Peer {
-  return new StreamPeer(quietly(connection.readable), connection.writable, () => {
+  return new StreamPeer(arriving(connection), connection.writable, () => {
     try {
       connection.close();
     } catch { /* the other end was faster */ }

@@ -140,6 +140,8 @@ export class Session {
           return await commands.execute(name, given);
         } finally {
           this.#hostReset = false;
+          // What the command itself has made happen is told before its answer, as QEMU does.
+          this.#flush();
         }
       },
       answered: () => {

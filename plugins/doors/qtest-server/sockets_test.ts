@@ -1,5 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { fromFileUrl } from "@std/path/from-file-url";
+import { listen } from "./peer.ts";
 
 const ROOT = fromFileUrl(new URL("../../../", import.meta.url));
 const CLIENT = fromFileUrl(new URL("./testdata/client.ts", import.meta.url));
@@ -35,7 +36,7 @@ async function output(child: Deno.ChildProcess): Promise<[code: number, text: st
 }
 
 const HEARD = ["OK", "OK 0x12378086"];
-const ENDED = ["QMP", '{"return":{}}', "return timestamp,event,data", ""];
+const ENDED = ["QMP", '{"return": {}}', "timestamp,event,data return", ""];
 
 Deno.test("the door listens on two sockets of this user's, replaces stale ones, and takes them away with it", async () => {
   const at = place();
@@ -52,6 +53,24 @@ Deno.test("the door listens on two sockets of this user's, replaces stale ones, 
   assertEquals(await output(running), [0, ""]);
   assertEquals([...Deno.readDirSync(at.folder)].map(({ name }) => name), ["pc.json"]);
   Deno.removeSync(at.folder, { recursive: true });
+});
+
+Deno.test("a client that says all and closes its side at once still hears every answer", async () => {
+  const folder = Deno.makeTempDirSync({ dir: "/tmp" });
+  const listener = await listen(`${folder}/socket`, "--socket");
+  const client = await Deno.connect({ transport: "unix", path: `${folder}/socket` });
+  await client.write(new TextEncoder().encode("a\nb\n"));
+  await client.closeWrite();
+  const peer = (await listener.accept())!;
+  let heard = "";
+  for await (const chunk of peer.bytes) heard += new TextDecoder().decode(chunk);
+  for (const answer of ["OK 1\n", "OK 2\n"]) peer.send(answer);
+  const closed = peer.close();
+  assertEquals([heard, await new Response(client.readable).text()], ["a\nb\n", "OK 1\nOK 2\n"]);
+  await closed;
+  listener.close();
+  assertEquals([...Deno.readDirSync(folder)], []);
+  Deno.removeSync(folder);
 });
 
 Deno.test("the door connects to a harness that listens on both", async () => {

@@ -31,7 +31,7 @@ export interface Desk {
   readonly again: (() => void)[];
   /** QEMU's type of each device that was plugged in by name, by id. */
   readonly types: Map<string, string>;
-  /** Tells every monitor, after the answer to the command. */
+  /** Tells every monitor, before the answer to the command. */
   event(name: string, data?: Record<string, unknown>): void;
   /** Ends the program. */
   quit(): void;

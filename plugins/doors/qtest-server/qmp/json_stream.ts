@@ -77,7 +77,7 @@ export class JsonStream {
     try {
       return { value: JSON.parse(doubleQuoted(text)) };
     } catch {
-      return { mistake: "JSON parse error, expecting value" };
+      return { mistake: `JSON parse error, ${whyNone(text)}` };
     }
   }
 
@@ -97,6 +97,23 @@ export class JsonStream {
     this.#escaped = false;
   }
 }
+
+const STRINGS = /"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'/gs;
+const KEYWORD = /(?<![\w.+-])(?!(?:true|false|null)(?![a-z]))[a-z]+/;
+
+/** What QEMU's parser would say of a text that is no value: a word that it does not know, above all. */
+function whyNone(text: string): string {
+  const [keyword] = KEYWORD.exec(text.replace(STRINGS, '""')) ?? [];
+  return keyword === undefined ? "expecting value" : `invalid keyword '${keyword}'`;
+}
+
+/** A value as QEMU's monitor writes it, on one line with a blank behind each colon and comma. */
+export function spacedJson(value: unknown): string {
+  return JSON.stringify(value).replace(TOKENS, (token) => token === ":" || token === "," ? `${token} ` : token);
+}
+
+/** A whole string, or one of the two characters between values. */
+const TOKENS = /"(?:[^"\\]|\\.)*"|[:,]/gs;
 
 /** The text with strings in double quotes only. */
 function doubleQuoted(text: string): string {

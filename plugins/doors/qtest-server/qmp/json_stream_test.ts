@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { JsonStream } from "./json_stream.ts";
+import { JsonStream, spacedJson } from "./json_stream.ts";
 
 function parse(...chunks: (string | Uint8Array)[]) {
   const stream = new JsonStream();
@@ -23,9 +23,15 @@ Deno.test("strings stand in either quotes", () => {
 });
 
 Deno.test("what is no JSON is a mistake, and what follows is read", () => {
-  const mistake = { mistake: "JSON parse error, expecting value" };
-  assertEquals(parse('} {"a": nonsense} {"a": 1}'), [mistake, mistake, { value: { a: 1 } }]);
-  assertEquals(parse("nonsense [1]"), [mistake, { value: [1] }]);
+  const [value, keyword] = ["expecting value", "invalid keyword 'nonsense'"].map((what) => ({
+    mistake: `JSON parse error, ${what}`,
+  }));
+  assertEquals(parse('} {"a": nonsense} {"a": 1}'), [value, keyword, { value: { a: 1 } }]);
+  assertEquals(parse('nonsense [1] {"b c": [true, null,]}'), [keyword, { value: [1] }, value]);
+});
+
+Deno.test("values are written with a blank behind each colon and comma, and strings as they are", () => {
+  assertEquals(spacedJson({ a: [1, { "b,c": 'd:"e,\\' }], f: {} }), '{"a": [1, {"b,c": "d:\\"e,\\\\"}], "f": {}}');
 });
 
 Deno.test("a character that JSON has not loses what it stands in, and nothing behind the next bracket or line", () => {

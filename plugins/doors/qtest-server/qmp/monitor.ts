@@ -6,7 +6,7 @@
 
 import type { Peer } from "../peer.ts";
 import { generic, QmpError } from "./errors.ts";
-import { JsonStream, type Parsed } from "./json_stream.ts";
+import { JsonStream, type Parsed, spacedJson } from "./json_stream.ts";
 
 /** The version that the monitor gives: that of the protocol and the machines. */
 export const VERSION: {
@@ -81,7 +81,7 @@ export class Monitor {
   }
 
   #say(message: unknown): void {
-    this.#peer.send(JSON.stringify(message) + "\r\n");
+    this.#peer.send(spacedJson(message) + "\r\n");
   }
 }
 

@@ -44,9 +44,22 @@ Deno.test("what is no request is refused in QEMU's words, with the id that it ha
       generic("Invalid parameter type for 'path', expected: string"),
     ],
     ["{'execute': 'query-name', 'id': 'x'}", { return: {}, id: "x" }],
-    ["{broken}", generic("JSON parse error, expecting value")],
+    ["{broken}", generic("JSON parse error, invalid keyword 'broken'")],
   ];
   for (const [text, answer] of answers) assertEquals([text, await raw(text)], [text, [answer]]);
+});
+
+Deno.test("what a command makes happen is told before its answer, as QEMU tells it", async () => {
+  const { qmp, end } = await world();
+  qmp.received = "";
+  for (const execute of ["stop", "cont", "system_reset", "quit"]) qmp.type(JSON.stringify({ execute }));
+  const heard = await qmp.hear((text) => text.split("\r\n").length > 8);
+  const messages = heard.trimEnd().split("\r\n").map((line) => JSON.parse(line));
+  assertEquals(
+    messages.map(({ event }) => event ?? "answer"),
+    ["STOP", "answer", "RESUME", "answer", "RESET", "answer", "SHUTDOWN", "answer"],
+  );
+  await end();
 });
 
 Deno.test("machines and types are listed under QEMU's names", async () => {
