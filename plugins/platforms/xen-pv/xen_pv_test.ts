@@ -13,8 +13,10 @@ import {
 } from "@iova/core";
 import { testPlatform } from "@iova/core/testing";
 import { pvGuestOf } from "./guest.ts";
-import { M2P_BASE } from "./layout.ts";
+import { checkVectors } from "@iova/fields/testing";
+import { M2P_BASE, StartInfo } from "./layout.ts";
 import xenPv from "./mod.ts";
+import startInfo from "./vectors/start_info.json" with { type: "json" };
 
 const { TO_DEVICE, FROM_DEVICE, BIDIRECTIONAL } = Direction;
 
@@ -82,6 +84,14 @@ Deno.test("case 15: two frames become an extent: consecutive, zeroed, both table
   assertEquals(world.bytes(0x10_3000, 1)[0], 0xee);
   assertEquals(guest.memory.destroy(0x10_1000, 1), true);
   assertEquals(guest.frames.local(mfn), -1);
+});
+
+Deno.test("start_info: bytes and fields agree with the golden vectors", () => checkVectors(StartInfo, startInfo));
+
+Deno.test("what the guest is told at boot is bytes in its memory, in front of the list that they name", () => {
+  const { world, guest } = pv();
+  const told = StartInfo.decode(world.bytes(guest.info.p2m - StartInfo.size, StartInfo.size));
+  assertEquals(told, { p2m: BigInt(guest.info.p2m), maxMachineFrame: 0xa100n, p2mPages: 4096, maxOrder: 9 });
 });
 
 Deno.test("p2m entries are in guest memory, the m2p array where it is said to be, and both agree", () => {

@@ -7,8 +7,8 @@
 
 import { type GuestPort, HypercallRegisters, PAGE_SIZE, type PhysAddr } from "@iova/core";
 import { DomId, MemoryExchange, XenHypercall, XenMem } from "@iova/xen";
-import type { StartInfo } from "../layout.ts";
 import { type FrameTables, NO_FRAME } from "./p2m.ts";
+import type { BootInfo } from "./start_info.ts";
 
 /** Exchanges memory for one guest. */
 export class ContiguousMemory {
@@ -19,7 +19,7 @@ export class ContiguousMemory {
   readonly #maxOrder: number;
   readonly #registers = new HypercallRegisters();
 
-  constructor(guest: GuestPort, frames: FrameTables, { maxOrder }: StartInfo) {
+  constructor(guest: GuestPort, frames: FrameTables, { maxOrder }: BootInfo) {
     this.#guest = guest;
     this.#frames = frames;
     this.#maxOrder = maxOrder;
@@ -61,7 +61,7 @@ export class ContiguousMemory {
     const inBytes = given.length * 8;
     const room = heap.alloc(MemoryExchange.size + inBytes + wanted.length * 8, 16);
     if (room === null) return null;
-    const inList = room + ROOM_FOR_STRUCT;
+    const inList = room + MemoryExchange.size;
     const outList = inList + inBytes;
     memory.bytes(room, MemoryExchange.size).set(MemoryExchange.encode({
       in_extent_start: BigInt(inList),
@@ -96,6 +96,3 @@ export class ContiguousMemory {
     return Array.from({ length }, (_, i) => Number(view.getBigUint64(i * 8, true)));
   }
 }
-
-/** The structure, rounded up to 8 bytes. */
-const ROOM_FOR_STRUCT: number = MemoryExchange.size;

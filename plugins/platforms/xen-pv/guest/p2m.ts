@@ -6,7 +6,8 @@
 
 import type { GuestPort, PhysAddr } from "@iova/core";
 import { P2M_FOREIGN_HIGH, P2M_IDENTITY_HIGH } from "@iova/xen";
-import { ENTRY_BYTES, M2P_BASE, P2M_PER_PAGE, type StartInfo } from "../layout.ts";
+import { ENTRY_BYTES, M2P_BASE, P2M_PER_PAGE } from "../layout.ts";
+import type { BootInfo } from "./start_info.ts";
 
 /** No machine frame. */
 export const NO_FRAME = -1;
@@ -16,13 +17,13 @@ const PAGE_SHIFT = Math.log2(P2M_PER_PAGE);
 /** See the module's text. Machine frames are numbers below 2^31: machine addresses below 2^43. */
 export class FrameTables {
   readonly #guest: GuestPort;
-  readonly #info: StartInfo;
+  readonly #info: BootInfo;
   /** Where each page of the p2m table is, as words of its RAM region; null where there is none. */
   readonly #words: (Int32Array | null)[] = [];
   readonly #base: number[] = [];
 
   /** The tables that `info` names. */
-  constructor(guest: GuestPort, info: StartInfo) {
+  constructor(guest: GuestPort, info: BootInfo) {
     this.#guest = guest;
     this.#info = info;
     for (let i = 0; i < info.p2mPages; i++) {

@@ -5,10 +5,10 @@
  */
 
 import { type GuestPort, PAGE_SIZE, type PhysAddr } from "@iova/core";
-import type { StartInfo } from "../layout.ts";
 import { BouncePool } from "./bounce_pool.ts";
 import { ContiguousMemory } from "./contiguous.ts";
 import { FrameTables, NO_FRAME } from "./p2m.ts";
+import { type BootInfo, readStartInfo } from "./start_info.ts";
 
 /** Coherent memory that is held. */
 interface Coherent {
@@ -19,6 +19,8 @@ interface Coherent {
 
 /** See the module's text. */
 export class PvGuest {
+  /** What it was told at boot. */
+  readonly info: BootInfo;
   readonly frames: FrameTables;
   readonly memory: ContiguousMemory;
   /** Null when there is no memory for it: scattered buffers cannot be mapped. */
@@ -27,8 +29,10 @@ export class PvGuest {
   readonly #coherent = new Map<PhysAddr, Coherent>();
 
   /** Boots: reads where the tables are, sets the bounce pool up. */
-  constructor(guest: GuestPort, readonly info: StartInfo, poolBytes: number) {
+  constructor(guest: GuestPort, startInfo: PhysAddr, poolBytes: number) {
+    const info = readStartInfo(guest, startInfo);
     this.#guest = guest;
+    this.info = info;
     this.frames = new FrameTables(guest, info);
     this.memory = new ContiguousMemory(guest, this.frames, info);
     this.pool = BouncePool.make(guest, this.frames, this.memory, poolBytes);
@@ -65,9 +69,9 @@ export class PvGuest {
 
 const guests = new WeakMap<GuestPort, PvGuest>();
 
-/** The guest's shared part, made when it is first asked for. */
-export function pvGuestOf(guest: GuestPort, info: () => StartInfo, poolBytes: number): PvGuest {
+/** The guest's shared part, made when it is first asked for; `startInfo` says where the guest finds what it is told at boot. */
+export function pvGuestOf(guest: GuestPort, startInfo: () => PhysAddr, poolBytes: number): PvGuest {
   let made = guests.get(guest);
-  if (made === undefined) guests.set(guest, made = new PvGuest(guest, info(), poolBytes));
+  if (made === undefined) guests.set(guest, made = new PvGuest(guest, startInfo(), poolBytes));
   return made;
 }

@@ -17,8 +17,8 @@ import {
   MemoryCalls,
   XenHypercall,
 } from "@iova/xen";
-import { ENTRY_BYTES, M2P_BASE, type StartInfo } from "../layout.ts";
-import { buildP2m } from "./domain_builder.ts";
+import { ENTRY_BYTES, M2P_BASE } from "../layout.ts";
+import { buildDomain } from "./domain_builder.ts";
 import { type FrameOrder, machineFrames, ramFrames } from "./frame_layout.ts";
 import { MachineBus } from "./machine_bus.ts";
 
@@ -77,10 +77,10 @@ export class PvMachine {
     return bus;
   }
 
-  /** Builds the domain: what the guest finds at boot. */
-  build(allocate: (pages: number) => PhysAddr): StartInfo {
-    const table = buildP2m(this.#services.space, allocate, this.#frames);
-    return { ...table, maxMachineFrame: this.map.end, maxOrder: this.#maxOrder };
+  /** Builds the domain: what the guest finds at boot; where its `StartInfo` is. */
+  build(allocate: (pages: number) => PhysAddr): PhysAddr {
+    const limits = { maxMachineFrame: this.map.end, maxOrder: this.#maxOrder };
+    return buildDomain(this.#services.space, allocate, this.#frames, limits);
   }
 
   #counters(): Record<string, number> {
