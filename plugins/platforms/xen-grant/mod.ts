@@ -41,7 +41,8 @@ const options = {
     max: 1048576,
   }),
   flaws: option.string(
-    "Published mistakes that the hypervisor makes again, such as `XSA-218, XSA-224`; `all` for every one.",
+    "Published mistakes that the hypervisor, or the guest (XSA-396), makes again, such as `XSA-218, XSA-224`; `all` for " +
+      "every one.",
     { default: "" },
   ),
   idle: option.duration("After how long `persistent` lets go of a page that nobody uses.", { default: 60e9 }),
@@ -65,7 +66,8 @@ const xenGrant: PlatformPlugin = definePlatform({
       const found = `domain ${given.guestDomain} for guest and backend`;
       throw new InputError({ file, path: `${path}.with.backendDomain`, found, expected: "two domains" });
     }
-    const machine = new XenMachine(services, { ...given, flaws: readFlaws(given.flaws, services.where) });
+    const { flaws, looksThenEnds } = readFlaws(given.flaws, services.where);
+    const machine = new XenMachine(services, { ...given, flaws });
     const closing: PersistentGrantDmaOps[] = [];
     const backends: GrantBackend[] = [];
     let frontend: Frontend | null = null;
@@ -81,7 +83,7 @@ const xenGrant: PlatformPlugin = definePlatform({
           const expected = "a bridge that no other platform is above: grants name the guest's own frames";
           throw new InputError({ file, path, found: "xen-grant below another platform", expected });
         }
-        frontend ??= frontendOf(context.guest, given.version);
+        frontend ??= frontendOf(context.guest, given.version, looksThenEnds);
         // What the device tree says.
         const backend = machine.serve(context.device.requester).id;
         const { inUse, policy, persistentPages } = given;

@@ -58,17 +58,37 @@ export type FlawName = keyof typeof Flaw;
 /** The names of all of them. */
 export const FLAW_NAMES: readonly FlawName[] = Object.keys(Flaw) as FlawName[];
 
+/** The name of a mistake that a guest's frontends made: they look whether a page is in use, and end its grant in a second step. */
+export const FRONTEND_FLAW = "XSA-396";
+
+const ALL_NAMES: readonly AnyFlawName[] = [...FLAW_NAMES, FRONTEND_FLAW];
+type AnyFlawName = FlawName | typeof FRONTEND_FLAW;
+
+/** Who makes which mistake again. */
+export interface ReadFlaws {
+  /** The hypervisor's. */
+  readonly flaws: FlawName[];
+  /** Whether frontends look first and end later ({@linkcode FRONTEND_FLAW}). */
+  readonly looksThenEnds: boolean;
+}
+
 /**
  * Reads the names in an option: `XSA-218, XSA-224`, or `all`.
  *
  * @throws {InputError} for a name that is none.
  */
-export function readFlaws(text: string, { file, path }: { readonly file: string; readonly path: string }): FlawName[] {
-  if (text.trim() === "all") return [...FLAW_NAMES];
+export function readFlaws(text: string, where: { readonly file: string; readonly path: string }): ReadFlaws {
+  const names = readNames(text, where);
+  const flaws = names.filter((name) => name !== FRONTEND_FLAW);
+  return { flaws, looksThenEnds: flaws.length < names.length };
+}
+
+function readNames(text: string, { file, path }: { readonly file: string; readonly path: string }): AnyFlawName[] {
+  if (text.trim() === "all") return [...ALL_NAMES];
   const words = text.split(",").map((word) => word.trim()).filter((word) => word !== "");
   for (const word of words) {
-    if (word in Flaw) continue;
-    const near = nearest(word, FLAW_NAMES);
+    if (ALL_NAMES.includes(word as AnyFlawName)) continue;
+    const near = nearest(word, ALL_NAMES);
     throw new InputError({
       file,
       path: `${path}.with.flaws`,
@@ -77,7 +97,7 @@ export function readFlaws(text: string, { file, path }: { readonly file: string;
       ...(near !== undefined && { nearest: near }),
     });
   }
-  return words as FlawName[];
+  return words as AnyFlawName[];
 }
 
 /** The bits of some of them. */

@@ -18,10 +18,10 @@ export class Frontend {
   readonly deferred: DeferredFrees;
   #devices = 0;
 
-  /** Boots the grant table of a guest. */
-  constructor(guest: GuestPort, version: number) {
+  /** Boots the grant table of a guest; see {@linkcode GuestGrantTable}. */
+  constructor(guest: GuestPort, version: number, looksThenEnds: boolean) {
     this.calls = new XenCalls(guest);
-    this.table = new GuestGrantTable(guest, this.calls, version);
+    this.table = new GuestGrantTable(guest, this.calls, version, looksThenEnds);
     this.deferred = new DeferredFrees(guest);
   }
 
@@ -34,8 +34,8 @@ export class Frontend {
 const frontends = new WeakMap<GuestPort, Frontend>();
 
 /** The frontend of a guest: it has one grant table, however many bridges there are. */
-export function frontendOf(guest: GuestPort, version: number): Frontend {
+export function frontendOf(guest: GuestPort, version: number, looksThenEnds: boolean): Frontend {
   let frontend = frontends.get(guest);
-  if (frontend === undefined) frontends.set(guest, frontend = new Frontend(guest, version));
+  if (frontend === undefined) frontends.set(guest, frontend = new Frontend(guest, version, looksThenEnds));
   return frontend;
 }

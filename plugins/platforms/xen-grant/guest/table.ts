@@ -30,15 +30,21 @@ export class GuestGrantTable {
   readonly #guest: GuestPort;
   readonly #calls: XenCalls;
   readonly #maxFrames: number;
+  readonly #looksThenEnds: boolean;
   /** log2 of entries in a frame. */
   readonly #shift: number;
   readonly #words: Int32Array[] = [];
   readonly #base: number[] = [];
   readonly #status: Uint16Array[] = [];
 
-  /** Boots the table: version, first frame. @throws {RangeError} when the hypervisor gives no table. */
-  constructor(guest: GuestPort, calls: XenCalls, version: number) {
+  /**
+   * Boots the table: version, first frame. `looksThenEnds`: grants are ended as before XSA-396.
+   *
+   * @throws {RangeError} when the hypervisor gives no table.
+   */
+  constructor(guest: GuestPort, calls: XenCalls, version: number, looksThenEnds = false) {
     this.#guest = guest;
+    this.#looksThenEnds = looksThenEnds;
     this.#calls = calls;
     this.#maxFrames = calls.maxFrames();
     this.version = version === 2 ? calls.setVersion(2) : 1;
@@ -69,10 +75,8 @@ export class GuestGrantTable {
 
   /** Ends a grant if nobody uses it: test and end are one step (XSA-396). A version 2 entry is dead either way. */
   tryEnd(ref: number): boolean {
-    const shift = this.#shift;
-    const words = this.#words[ref >>> shift];
-    const at = this.#base[ref >>> shift] + ((ref & ((1 << shift) - 1)) << this.version);
-    return this.version === 1 ? this.#tryEnd1(words, at) : this.#tryEnd2(words, at, ref);
+    if (this.#looksThenEnds) return this.#lookThenEnd(ref);
+    return this.#tryEnd(ref);
   }
 
   /** Makes a grant for writing one for reading, unless it is mapped for writing. */
@@ -87,6 +91,21 @@ export class GuestGrantTable {
   upgrade(ref: number): void {
     const [words, at] = this.#entry(ref);
     words[at] &= ~Gtf.READONLY;
+  }
+
+  #tryEnd(ref: number): boolean {
+    const shift = this.#shift;
+    const words = this.#words[ref >>> shift];
+    const at = this.#base[ref >>> shift] + ((ref & ((1 << shift) - 1)) << this.version);
+    return this.version === 1 ? this.#tryEnd1(words, at) : this.#tryEnd2(words, at, ref);
+  }
+
+  /** The mistake of XSA-396: what was seen not to be in use counts as ended, whatever the second step says. */
+  #lookThenEnd(ref: number): boolean {
+    if ((this.#statusOf(ref) & IN_USE) !== 0) return false;
+    this.schedule?.("revoke-read");
+    this.#tryEnd(ref);
+    return true;
   }
 
   #tryEnd1(words: Int32Array, at: number): boolean {
