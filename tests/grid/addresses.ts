@@ -7,7 +7,7 @@
 
 import type { BridgeEntry, DeviceEntry, Manifest } from "@iova/core";
 import { GRID_PLATFORMS, type GridPlatform } from "./platforms.ts";
-import { type Given, IMAGE, type Observation, probe, REFUSED, TOO_HIGH } from "./probe.ts";
+import { type Given, IMAGE, type Observation, probe, REFUSED, RESTRICTED, TOO_HIGH } from "./probe.ts";
 import { declined, neighbourOps } from "./by_hand.ts";
 
 /** How a driver reaches its device. */
@@ -33,7 +33,7 @@ export interface Decision {
   /** The device offers ACCESS_PLATFORM. Default true, where the interface has it. */
   readonly offered?: boolean;
   /** Who the driver asks for addresses. Default: the bit decides. */
-  readonly asks?: "dma-api" | "physical" | "always-dma-api";
+  readonly asks?: "dma-api" | "physical" | "always-dma-api" | "restricted";
   /** What is said about passing the platform: by the device, the bridge above it, the bridge above that one, the bus. */
   readonly bypass?: Bypass;
   /** Done by hand, where no driver of today does it. */
@@ -108,6 +108,18 @@ export const DECISIONS: readonly Decision[] = [
     interface: "legacy PCI",
     byHand: neighbourOps,
   },
+  // Encrypted memory, or grants alone: the driver's system refuses whatever does not promise to keep to its addresses.
+  { name: "restricted, bit 33 accepted", rows: "U10 U11", interface: "modern PCI", asks: "restricted" },
+  {
+    name: "restricted, bit 33 not offered",
+    rows: "U6 U12",
+    interface: "modern PCI",
+    offered: false,
+    asks: "restricted",
+  },
+  { name: "restricted, bit 33 not offered", rows: "U12", interface: "mmio v2", offered: false, asks: "restricted" },
+  { name: "restricted, legacy", rows: "U4", interface: "legacy PCI", asks: "restricted" },
+  { name: "restricted, legacy", rows: "U4 U12", interface: "mmio v1", asks: "restricted" },
   // Who passes the platform: the nearest word counts.
   { name: "device passes", rows: "", interface: "modern PCI", bypass: { device: true } },
   { name: "bridge passes", rows: "", interface: "modern PCI", bypass: { inner: true } },
@@ -162,8 +174,9 @@ export function expectation(decision: Decision, platform: GridPlatform): Expecta
     return { given, handles: true, outcome: platform.handlesAreRam || !passes ? "delivered" : "lost" };
   }
   const accepted = offered && !legacyDriver;
+  if (asks === "restricted" && !accepted) return { given, handles: false, outcome: "refused", complaint: RESTRICTED };
   const asked = accepted || platform.isMemoryBus === true;
-  const handles = !passes && (asks === "always-dma-api" || (asks === "dma-api" && asked));
+  const handles = !passes && (asks === "always-dma-api" || (asks !== "physical" && asked));
   if (handles && legacyDriver && platform.name === "xen-grant") {
     return { given, handles, outcome: "refused", complaint: TOO_HIGH };
   }

@@ -18,6 +18,9 @@ export const TOO_HIGH = "legacy virtio interface must not be used with rings abo
 /** What a driver says of a device that leaves FEATURES_OK clear. */
 export const REFUSED = "the device refuses every set of features that this driver knows";
 
+/** What a driver says of a device that does not promise to keep to the platform's addresses, where it must. */
+export const RESTRICTED = "restricted memory (device must provide VIRTIO_F_";
+
 /** Whom a driver was given to make addresses. */
 export type Given = "platform" | "physical";
 

@@ -9,6 +9,7 @@ import { type DriverContext, Errno, GuestMemoryError } from "@iova/core";
 import {
   type Addressing,
   chooseAddressing,
+  demandPlatform,
   DmaAddressing,
   type DriverAddressing,
   type DriverQueue,
@@ -17,11 +18,13 @@ import {
   FeatureSet,
   makeDriverQueue,
   negotiate,
+  noLowRing,
   queueBytes,
   queueSizeWithin,
   resetDevice,
   type RingFeatures,
   ringFeatures,
+  ringTooHigh,
   Status,
 } from "@iova/virtio";
 import { BLOCK_DEVICE, BlockConfig, type BlockConfigNumber, BlockFeature } from "./layout.ts";
@@ -74,10 +77,6 @@ export interface BlockSetup {
   readonly limits: BlockLimits;
 }
 
-/** What a legacy driver says of a ring that its 32 bits of page frame number do not reach. */
-const TOO_HIGH = "platform bug: a legacy virtio interface must not be used with rings above 16 TiB";
-/** The same, when the platform knows that it has no such memory. */
-const NO_LOW_RING = "no memory for the ring of a legacy virtio interface, which must lie below 16 TiB";
 const TWO32 = 4294967296;
 const SMALLEST_RING = 4096;
 
@@ -85,6 +84,7 @@ const SMALLEST_RING = 4096;
  * Sets the device up.
  *
  * @throws {Error} when it refuses.
+ * @throws {InputError} when the platform's addresses are none for it.
  * @throws {GuestMemoryError} when there is no memory for its ring.
  */
 export function setUp(transport: DriverTransport, context: DriverContext, options: BlockDriverOptions): BlockSetup {
@@ -96,6 +96,7 @@ export function setUp(transport: DriverTransport, context: DriverContext, option
     transport.writeStatus(transport.readStatus() | Status.FAILED);
     throw new Error("the device refuses every set of features that this driver knows");
   }
+  if (options.driverAddressing === "restricted") demandPlatform(context, { transport, features });
   const addressing = chooseAddressing(context, features, options.driverAddressing);
   const queues = makeQueues(transport, context, options, features, addressing);
   const limits = readLimits(transport, features, queues[0].size);
@@ -186,12 +187,13 @@ export function queueDepth(features: FeatureSet, size: number): number {
 
 function makeQueue(
   transport: DriverTransport,
-  { guest }: DriverContext,
+  context: DriverContext,
   { queueSize, requestMemory }: BlockDriverOptions,
   features: FeatureSet,
   addressing: Addressing,
   index: number,
 ): DriverQueue {
+  const { guest } = context;
   let size = transport.queueSize(index);
   if (!transport.dictatesSize) size = queueSizeWithin(features, Math.min(queueSize, size));
   if (size === 0) throw new Error("the device has no queue");
@@ -209,12 +211,13 @@ function makeQueue(
       const refused = transport.enableQueue(index, size, queue.addresses);
       if (refused === 0) return queue;
       queue.release();
-      throw new Error(refused === -Errno.E2BIG ? TOO_HIGH : `the device refuses a queue of ${size}`);
+      if (refused === -Errno.E2BIG) throw ringTooHigh(context);
+      throw new Error(`the device refuses a queue of ${size}`);
     }
     // With little memory left a smaller ring will do, as on Linux.
     const bytes = queueBytes(features, size);
     if (transport.dictatesSize || bytes <= SMALLEST_RING || size <= 4) {
-      if (addressing instanceof DmaAddressing && transport.legacy) throw new Error(NO_LOW_RING);
+      if (addressing instanceof DmaAddressing && transport.legacy) throw noLowRing(context);
       throw new GuestMemoryError("the ring of a virtio block device", bytes);
     }
     size = Math.floor(size / 2);

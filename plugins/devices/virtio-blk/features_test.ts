@@ -61,11 +61,45 @@ Deno.test("a legacy driver whose platform makes addresses beyond its 32 bits of 
   const options = { ram: "1MiB", transport: "legacy", driverAddressing: "always-dma-api" };
   const platform = { use: "direct", with: { offset: "0x100000000000" } };
   const bad = manifest(options, { platform, devices: [{ id: "d", use: "virtio-blk", bypass: false, with: options }] });
-  const error = await assertRejects(() => loadMachine(bad), Error);
+  const error = await assertRejects(() => loadMachine(bad), InputError);
   assertStringIncludes(
     error.message,
     "no memory for the ring of a legacy virtio interface, which must lie below 16 TiB",
   );
+});
+
+Deno.test("where memory is restricted a device must have both bits, or is given up in one error", async () => {
+  const restricted = { ram: "1MiB", driverAddressing: "restricted" };
+  await withDisk(restricted, async (machine, driver, buffer) => {
+    assertEquals(await machine.settle(driver.read(0, buffer, 512)), BlockStatus.OK);
+  });
+  for (
+    const [options, bit] of [[{ accessPlatform: false }, "ACCESS_PLATFORM"], [{ transport: "legacy" }, "VERSION_1"]]
+  ) {
+    const bad = manifest({ ...restricted, ...options as object });
+    const error = await assertRejects(() => loadMachine(bad), InputError);
+    assertEquals(
+      error.message,
+      `device "d": found restricted memory (device must provide VIRTIO_F_${bit}), ` +
+        "expected a device that uses bus addresses, and says so",
+    );
+  }
+});
+
+Deno.test("what a legacy interface cannot have is refused where it is asked for", async () => {
+  for (const name of ["packed", "inOrder", "notificationData", "notifConfigData", "orderPlatform"]) {
+    const bad = manifest({ ram: "1MiB", transport: "legacy", [name]: true });
+    const error = await assertRejects(() => loadMachine(bad), InputError);
+    assertStringIncludes(
+      error.message,
+      `with.${name}: found true beside "transport": "legacy", expected a modern interface`,
+    );
+  }
+  const error = await assertRejects(
+    () => loadMachine(manifest({ ram: "1MiB", driverInterface: "legacy" })),
+    InputError,
+  );
+  assertStringIncludes(error.message, 'with.driverInterface: found "legacy" beside "transport": "modern"');
 });
 
 Deno.test("a device of one interrupt vector falls back to its pin; each of several queues is used", async () => {

@@ -15,7 +15,14 @@ import {
   option,
   type OptionsOf,
 } from "@iova/core";
-import { driverTransport, plugVirtio, usesPhysicalAddresses, VirtioDevice, virtioOptions } from "@iova/virtio";
+import {
+  checkVirtioOptions,
+  driverTransport,
+  plugVirtio,
+  usesPhysicalAddresses,
+  VirtioDevice,
+  virtioOptions,
+} from "@iova/virtio";
 import { BlockModel } from "./device.ts";
 import { VirtioBlockDriver } from "./driver.ts";
 import { BLOCK_DEVICE, BlockConfig } from "./layout.ts";
@@ -71,6 +78,7 @@ const virtioBlk: DevicePlugin = defineDevice({
   bus: ["pci", "virtio-mmio"],
   physicallyAddressed: (given) => usesPhysicalAddresses(given),
   create(context, given) {
+    checkVirtioOptions(context, given);
     checkOptions(context, given);
     const backend = openMedium(context, given);
     try {

@@ -8,15 +8,20 @@ import { type DriverContext, Errno, GuestMemoryError } from "@iova/core";
 import {
   type Addressing,
   chooseAddressing,
+  demandPlatform,
+  DmaAddressing,
   type DriverQueue,
   type DriverTransport,
   Feature,
   FeatureSet,
   makeDriverQueue,
   negotiate,
+  noLowRing,
   queueBytes,
+  queueSizeWithin,
   resetDevice,
   ringFeatures,
+  ringTooHigh,
   Status,
 } from "@iova/virtio";
 import type { NetDriverOptions } from "./driver_options.ts";
@@ -45,8 +50,6 @@ export interface NetSetup {
   readonly control: DriverQueue | null;
 }
 
-/** What a legacy driver says of a ring that its 32 bits of page frame number do not reach. */
-const TOO_HIGH = "platform bug: a legacy virtio interface must not be used with rings above 16 TiB";
 const SMALLEST_RING = 4096;
 /** Longest received frame with its header, when it is not cut (virtio 1.4 §5.1.6.3.1). */
 export const BIG_BUFFER = 65562;
@@ -66,6 +69,7 @@ const KNOWN: readonly number[] = Object.values(NetFeature).filter((feature) => !
  * Sets the device up.
  *
  * @throws {Error} when it refuses.
+ * @throws {InputError} when the platform's addresses are none for it.
  * @throws {GuestMemoryError} when there is no memory for its rings.
  */
 export function setUp(transport: DriverTransport, context: DriverContext, options: NetDriverOptions): NetSetup {
@@ -77,6 +81,7 @@ export function setUp(transport: DriverTransport, context: DriverContext, option
     transport.writeStatus(transport.readStatus() | Status.FAILED);
     throw new Error("the device refuses every set of features that this driver knows");
   }
+  if (options.driverAddressing === "restricted") demandPlatform(context, { transport, features });
   const addressing = chooseAddressing(context, features, options.driverAddressing);
   const offered = features.has(NetFeature.MQ) ? transport.readConfig(NetConfig.at.max_virtqueue_pairs, 2) : 1;
   const pairs = Math.max(1, Math.min(options.pairs, offered));
@@ -108,15 +113,15 @@ function known(offered: FeatureSet, options: NetDriverOptions): FeatureSet {
 
 function makeQueue(
   transport: DriverTransport,
-  { guest }: DriverContext,
+  context: DriverContext,
   { queueSize, requestMemory }: NetDriverOptions,
   features: FeatureSet,
   addressing: Addressing,
   index: number,
 ): DriverQueue {
-  const offered = transport.queueSize(index);
-  // A legacy device dictates the size.
-  let size = transport.legacy ? offered : Math.min(queueSize, offered);
+  const { guest } = context;
+  let size = transport.queueSize(index);
+  if (!transport.dictatesSize) size = queueSizeWithin(features, Math.min(queueSize, size));
   if (size === 0) throw new Error(`the device has no queue ${index}`);
   for (;;) {
     const queue = makeDriverQueue(features, {
@@ -131,10 +136,12 @@ function makeQueue(
       const refused = transport.enableQueue(index, size, queue.addresses);
       if (refused === 0) return queue;
       queue.release();
-      throw new Error(refused === -Errno.E2BIG ? TOO_HIGH : `the device refuses a queue of ${size}`);
+      if (refused === -Errno.E2BIG) throw ringTooHigh(context);
+      throw new Error(`the device refuses a queue of ${size}`);
     }
     const bytes = queueBytes(features, size);
-    if (transport.legacy || bytes <= SMALLEST_RING || size <= 4) {
+    if (transport.dictatesSize || bytes <= SMALLEST_RING || size <= 4) {
+      if (addressing instanceof DmaAddressing && transport.legacy) throw noLowRing(context);
       throw new GuestMemoryError("the ring of a virtio network device", bytes);
     }
     // With little memory left a smaller ring will do, as on Linux.

@@ -15,7 +15,14 @@ import {
   type OptionsOf,
 } from "@iova/core";
 import { type NetBackend, netOptions, openNet } from "@iova/net";
-import { driverTransport, plugVirtio, usesPhysicalAddresses, VirtioDevice, virtioOptions } from "@iova/virtio";
+import {
+  checkVirtioOptions,
+  driverTransport,
+  plugVirtio,
+  usesPhysicalAddresses,
+  VirtioDevice,
+  virtioOptions,
+} from "@iova/virtio";
 import { NetModel } from "./device.ts";
 import { VirtioNetDriver } from "./driver.ts";
 import { MAC_SIZE, NET_DEVICE } from "./layout.ts";
@@ -78,6 +85,7 @@ const virtioNet: DevicePlugin = defineDevice({
   bus: ["pci", "virtio-mmio"],
   physicallyAddressed: (given) => usesPhysicalAddresses(given),
   create(context, given) {
+    checkVirtioOptions(context, given);
     checkQueueSize(context, given);
     const mac = given.mac === undefined ? macOf(context.id) : parseMac(context, given.mac);
     const backend = openNet(context, given);

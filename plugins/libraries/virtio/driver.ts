@@ -8,6 +8,7 @@ export * from "./driver_addressing.ts";
 export * from "./driver_attach.ts";
 export * from "./driver_buffers.ts";
 export * from "./driver_queue.ts";
+export * from "./driver_refusals.ts";
 export * from "./driver_rings.ts";
 export * from "./driver_transport.ts";
 export * from "./driver_mmio.ts";

@@ -103,7 +103,7 @@ export class PhysicalAddressing implements Addressing {
 }
 
 /** Who is to make a driver's addresses; see the option of this name. */
-export type DriverAddressing = "dma-api" | "physical" | "always-dma-api";
+export type DriverAddressing = "dma-api" | "physical" | "always-dma-api" | "restricted";
 
 /** Bits of an address that a legacy ring can have: a 32-bit number of pages of 4 KiB. */
 const LEGACY_RING_BITS = 44;
@@ -123,6 +123,6 @@ export function chooseAddressing(
   }
   if (wide && !features.has(Feature.VERSION_1)) dma.setCoherentMask(dmaBitMask(LEGACY_RING_BITS));
   const asks = features.has(Feature.ACCESS_PLATFORM) || dma.mandatory === true;
-  const platform = choice === "always-dma-api" || (choice === "dma-api" && asks);
+  const platform = choice === "always-dma-api" || (choice !== "physical" && asks);
   return platform ? new DmaAddressing(dma) : new PhysicalAddressing(guest.heap);
 }

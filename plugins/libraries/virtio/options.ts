@@ -6,7 +6,7 @@
  * @module
  */
 
-import { option, type OptionSpec } from "@iova/core";
+import { type DeviceContext, InputError, option, type OptionSpec } from "@iova/core";
 
 /** The values of {@linkcode virtioOptions}; their descriptions say what they mean. */
 export interface VirtioOptions {
@@ -35,7 +35,7 @@ export interface VirtioOptions {
   /** ACCESS_PLATFORM. */
   readonly accessPlatform: boolean;
   /** Who makes the driver's addresses. */
-  readonly driverAddressing: "dma-api" | "physical" | "always-dma-api";
+  readonly driverAddressing: "dma-api" | "physical" | "always-dma-api" | "restricted";
   /** Whose manners. */
   readonly personality: "spec" | "qemu";
 }
@@ -82,8 +82,10 @@ export const virtioOptions: VirtioOptionSchema = {
   ),
   driverAddressing: option.choice(
     "Who makes the driver's addresses. `dma-api`: the platform, if ACCESS_PLATFORM is negotiated. `physical`: nobody, " +
-      "whatever the device expects. `always-dma-api`: the platform, whatever was negotiated, as Linux does on Xen.",
-    ["dma-api", "physical", "always-dma-api"],
+      "whatever the device expects. `always-dma-api`: the platform, whatever was negotiated, as Linux does on Xen. " +
+      "`restricted`: the platform, and a device without VERSION_1 and ACCESS_PLATFORM is refused, as Linux does where " +
+      "memory is encrypted.",
+    ["dma-api", "physical", "always-dma-api", "restricted"],
     { default: "dma-api" },
   ),
   personality: option.choice("Where QEMU differs from the specification: who is right.", ["spec", "qemu"], {
@@ -97,4 +99,21 @@ export const virtioOptions: VirtioOptionSchema = {
  */
 export function usesPhysicalAddresses({ accessPlatform, transport }: VirtioOptions): boolean {
   return !accessPlatform || transport === "legacy";
+}
+
+/** Options that a legacy interface, with 32 feature bits, has no bit for. */
+const MODERN_ONLY = ["packed", "inOrder", "notificationData", "notifConfigData", "orderPlatform"] as const;
+
+/** What is asked for and cannot be had together. @throws {InputError} when there is such a pair. */
+export function checkVirtioOptions({ where }: Pick<DeviceContext, "where">, given: VirtioOptions): void {
+  const { transport, driverInterface } = given;
+  const refuse = (name: string, expected: string) => {
+    const found = `${JSON.stringify(given[name as keyof VirtioOptions])} beside "transport": "${transport}"`;
+    throw new InputError({ file: where.file, path: `${where.path}.with.${name}`, found, expected });
+  };
+  const modern = transport === "legacy" ? MODERN_ONLY.find((name) => given[name]) : undefined;
+  if (modern !== undefined) refuse(modern, "a modern interface: a legacy one has no such feature");
+  if (transport === "modern" && driverInterface === "legacy") {
+    refuse("driverInterface", 'a device that has that interface, as with "transport": "transitional"');
+  }
 }
