@@ -69,6 +69,51 @@ export const EDU: Scenario[] = [
     },
   },
   {
+    name: "edu messages",
+    manifest: manifest("0xfffffff"),
+    async run(side) {
+      const { fn, read, write } = edu(side);
+      const capability = fn.findCapability(0x05);
+      side.see("MSI capability", [capability, ...fn.configBytes(capability, 14)]);
+      for (let at = 2; at < 14; at += 2) fn.configWrite(capability + at, 2, 0xffff & ~Number(at === 2));
+      side.see("what of it can be written", [...fn.configBytes(capability, 14)]);
+      // A message is a write, and memory is as good a place for it as any.
+      const place = 0x22_0000;
+      const arrived = () => {
+        const word = side.guest.memory.bytes(place, 4);
+        const seen = word.slice();
+        word.fill(0xee);
+        return seen;
+      };
+      arrived();
+      fn.configWrite(capability + 4, 4, place);
+      fn.configWrite(capability + 8, 4, 0);
+      fn.configWrite(capability + 12, 2, 0x1234);
+      write(0x60, 0x1);
+      side.see("raised while MSI is off", arrived());
+      write(0x64, 0x1);
+      fn.configWrite(capability + 2, 2, 1);
+      write(0x60, 0x6);
+      side.see("raised", arrived());
+      write(0x60, 0x6);
+      side.see("raised again", arrived());
+      write(0x64, 0x2);
+      side.see("acknowledged in part", [arrived(), read(0x24)]);
+      write(0x60, 0);
+      side.see("nothing raised while something is", arrived());
+      write(0x64, 0x4);
+      write(0x60, 0);
+      side.see("nothing raised while nothing is", arrived());
+      write(0x20, 0x80);
+      write(8, 5);
+      await side.until(() => (read(0x20) & 1) === 0);
+      side.see("a factorial's end", [arrived(), read(0x24)]);
+      fn.disableBusMaster();
+      write(0x60, 0x8);
+      side.see("raised without bus mastering", arrived());
+    },
+  },
+  {
     name: "edu transfers",
     manifest: manifest("0xffffffffffffffff"),
     async run(side) {

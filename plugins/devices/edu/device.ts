@@ -46,6 +46,8 @@ export interface EduWiring {
   readonly dmaDelay: number;
   /** Drives its interrupt pin. */
   readonly interrupt: (asserted: boolean) => void;
+  /** Sends its message, if the guest has enabled it: once for each time that something is raised. */
+  readonly message?: () => void;
   /** Reports a driver's mistake. */
   readonly warn: (id: string, message: string) => void;
 }
@@ -119,7 +121,7 @@ export class EduModel implements RegisterBlock {
         this.#status = this.#status & mask.computing | value & mask.factorialInterrupt;
         break;
       case at.interruptRaise:
-        this.#setInterrupts(this.#interrupts | value);
+        this.#raise(value);
         break;
       case at.interruptAcknowledge:
         this.#setInterrupts(this.#interrupts & ~value);
@@ -145,6 +147,11 @@ export class EduModel implements RegisterBlock {
     this.#life++;
   }
 
+  #raise(bits: number): void {
+    this.#setInterrupts(this.#interrupts | bits);
+    if (this.#interrupts !== 0) this.#wiring.message?.();
+  }
+
   #setInterrupts(value: number): void {
     this.#interrupts = value | 0;
     this.#wiring.interrupt(this.#interrupts !== 0);
@@ -162,7 +169,7 @@ export class EduModel implements RegisterBlock {
     this.#factorial = factorialOf(this.#factorial >>> 0);
     this.#status &= ~mask.computing;
     this.factorials++;
-    if ((this.#status & mask.factorialInterrupt) !== 0) this.#setInterrupts(this.#interrupts | EduInterrupt.FACTORIAL);
+    if ((this.#status & mask.factorialInterrupt) !== 0) this.#raise(EduInterrupt.FACTORIAL);
   }
 
   #readDma(offset: number): number {
@@ -252,7 +259,7 @@ export class EduModel implements RegisterBlock {
       });
     }
     dma[COMMAND] &= ~mask.start;
-    if ((dma[COMMAND] & mask.interrupt) !== 0) this.#setInterrupts(this.#interrupts | EduInterrupt.DMA);
+    if ((dma[COMMAND] & mask.interrupt) !== 0) this.#raise(EduInterrupt.DMA);
   }
 
   #warn(id: string, message: string): void {

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { InputError, loadMachine } from "@iova/core";
+import { pciGuest } from "@iova/pci";
 import type { EduDriver } from "./mod.ts";
 import { eduMachine } from "./testdata/world.ts";
 
@@ -117,6 +118,24 @@ Deno.test("a device that is pulled out answers nobody, and what waited for it is
   machine.remove("edu0", "surprise");
   assertEquals(await machine.settle(pending), null);
   assertEquals([driver.identify(), driver.isAlive()], [null, false]);
+});
+
+Deno.test("a driver that enables MSI gets a message for each thing that is raised, and none when one is acknowledged", async () => {
+  const { machine, driver } = await eduMachine("direct");
+  const { guest, scheduler } = machine;
+  const probe = pciGuest(guest).function(0x0008);
+  const { address } = probe.bar(0);
+  let messages = 0;
+  assert(probe.enableMsi(() => void messages++));
+  const after = (offset: number, value: number) => {
+    guest.write(address + offset, 4, value);
+    scheduler.settle();
+    return messages;
+  };
+  assertEquals([after(0x60, 0x6), after(0x64, 0x2), after(0x60, 0x8), after(0x64, 0xc)], [1, 1, 2, 2]);
+  probe.disableMsi();
+  assertEquals(await machine.settle(driver.factorial(5)), 120, "by its line again");
+  assertEquals(messages, 2);
 });
 
 Deno.test("an edu behind two bridges works as well", async () => {

@@ -59,6 +59,7 @@ function plugIn(context: DeviceContext, { dmaMask, dmaDelay, ats }: OptionsOf<ty
     subsystemVendor: 0x1af4,
     subsystem: 0x1100,
     interruptPin: 1,
+    msi: true,
     ...(ats && { ats: {} }),
     bars: [{
       index: 0,
@@ -78,6 +79,7 @@ function plugIn(context: DeviceContext, { dmaMask, dmaDelay, ats }: OptionsOf<ty
     dmaMask,
     dmaDelay,
     interrupt: (asserted) => asserted ? fn.assertIntx() : fn.deassertIntx(),
+    message: () => void fn.msi!.raise(),
     warn: (warning, message) => context.warn(warning, message, id),
   });
   return {

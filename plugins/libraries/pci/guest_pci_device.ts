@@ -13,6 +13,7 @@ import {
   Command,
   formatRequester,
   Header0,
+  MsiCapability,
   MsixCapability,
   MsixEntry,
 } from "./layout.ts";
@@ -104,6 +105,32 @@ export class PciDevice {
   /** Stops the function's accesses. */
   disableBusMaster(): void {
     this.#command(0, Command.mask.busMaster);
+  }
+
+  /** Gives the function's MSI message a handler and enables it; INTx is off from then on. False: it has no MSI. */
+  enableMsi(handler: () => void): boolean {
+    const capability = this.findCapability(CapabilityId.MSI);
+    if (capability === 0) return false;
+    const { at, mask } = MsiCapability;
+    const control = this.configRead(capability + at.enable, 2) & ~mask.granted;
+    const is64Bit = (control & mask.address64) !== 0;
+    const { message } = this.#vector(0, handler);
+    this.configWrite(capability + at.address, 4, message.address % TWO32);
+    if (is64Bit) this.configWrite(capability + at.upperAddress, 4, Math.floor(message.address / TWO32));
+    // Without an upper address the data stands in its place.
+    this.configWrite(capability + (is64Bit ? at.data : at.upperAddress), 2, message.data);
+    this.#command(Command.mask.interruptDisable, 0);
+    this.configWrite(capability + at.enable, 2, control | mask.enable);
+    return true;
+  }
+
+  /** Turns MSI off and INTx on again. */
+  disableMsi(): void {
+    const capability = this.findCapability(CapabilityId.MSI);
+    if (capability === 0) return;
+    const { at, mask } = MsiCapability;
+    this.configWrite(capability + at.enable, 2, this.configRead(capability + at.enable, 2) & ~mask.enable);
+    this.#command(0, Command.mask.interruptDisable);
   }
 
   /** How many vectors its MSI-X table has; 0 without MSI-X. */

@@ -14,6 +14,7 @@ export { PciFunction, type PciNode } from "./hardware_function.ts";
 export { ConfigWindow } from "./hardware_window.ts";
 export { PciHost, type PciServices } from "./hardware_host.ts";
 export { placeNumber } from "./hardware_place.ts";
+export { Msi } from "./hardware_msi.ts";
 export { Msix } from "./hardware_msix.ts";
 export type {
   PciBarSpec,

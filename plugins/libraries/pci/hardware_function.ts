@@ -1,5 +1,5 @@
 /**
- * A PCI function: configuration space, BARs, capabilities, MSI-X, INTx, and its port onto the bus.
+ * A PCI function: configuration space, BARs, capabilities, MSI, MSI-X, INTx, and its port onto the bus.
  *
  * @module
  */
@@ -10,6 +10,7 @@ import type { PciBus } from "./hardware_bus.ts";
 import { ConfigSpace } from "./hardware_config.ts";
 import { atsCapability, EXTENDED_CONFIG_SIZE, layExtended } from "./hardware_extended.ts";
 import { Intx } from "./hardware_intx.ts";
+import { Msi, msiBody, msiWritable } from "./hardware_msi.ts";
 import { Msix, msixBody, msixControl, msixWritable, placeMsix } from "./hardware_msix.ts";
 import type { PciBarSpec, PciCapabilitySpec, PciFunctionSpec, PciMsixSpec } from "./hardware_spec.ts";
 import { CAPABILITIES_START, CapabilityHeader, CapabilityId, Command, CONFIG_SIZE, Header0, Status } from "./layout.ts";
@@ -44,6 +45,8 @@ export class PciFunction implements PciNode {
    * power-on: while it is off every access is an unsupported request, and losing it revokes every lease.
    */
   readonly port: BusPort;
+  /** Its MSI unit; null when it declares none. */
+  readonly msi: Msi | null;
   /** Its MSI-X unit; null when it declares none. */
   readonly msix: Msix | null;
   /** Its base address registers. */
@@ -60,11 +63,13 @@ export class PciFunction implements PciNode {
     const extended = [...(spec.ats ? [atsCapability(port, spec.ats)] : []), ...(spec.extended ?? [])];
     this.config = new ConfigSpace(extended.length > 0 ? EXTENDED_CONFIG_SIZE : CONFIG_SIZE);
     const { vectors: msix, bars } = withMsix(spec, port);
+    this.msi = spec.msi ? new Msi(this.config, port) : null;
     this.msix = msix?.unit ?? null;
     this.#header(spec);
     this.bars = bars.map((bar) => new Bar(`${spec.id} BAR ${bar.index}`, bar, this.config));
     checkDistinct(this.bars);
-    this.#intx = spec.interruptPin ? new Intx(this.config, bus, place >> 3, spec.interruptPin, this.msix) : null;
+    const messages = [this.msi, this.msix];
+    this.#intx = spec.interruptPin ? new Intx(this.config, bus, place >> 3, spec.interruptPin, messages) : null;
     this.#capabilities(spec.capabilities ?? [], msix?.spec);
     layExtended(this.config, extended, spec.id);
     for (const bar of this.bars) this.config.watch(bar.at, bar.bytes, { written: () => bus.host.refresh() });
@@ -77,7 +82,7 @@ export class PciFunction implements PciNode {
     return this.config.view.getUint16(Header0.at.command, true);
   }
 
-  /** Asserts its interrupt pin; it stays so until {@linkcode PciFunction.deassertIntx}. Silent while MSI-X is enabled. */
+  /** Asserts its interrupt pin; it stays so until {@linkcode PciFunction.deassertIntx}. Silent while MSI or MSI-X is enabled. */
   assertIntx(): void {
     this.#intx?.want(true);
   }
@@ -156,6 +161,7 @@ export class PciFunction implements PciNode {
       at += Math.ceil((CapabilityHeader.size + capability.body.length) / 4) * 4;
     };
     for (const capability of list) add(capability);
+    if (this.msi !== null) add(this.#msiCapability(this.msi, at));
     if (msix !== undefined) add(this.#msixCapability(msix, at));
     if (this.config.bytes[head] !== 0) this.config.bytes[Header0.at.status] |= Status.mask.capabilities;
   }
@@ -171,6 +177,11 @@ export class PciFunction implements PciNode {
       ...(hooks.reading && { reading: (offset, width) => hooks.reading!(live, offset - start, width) }),
       ...(hooks.written && { written: (offset, width) => hooks.written!(live, offset - start, width) }),
     });
+  }
+
+  #msiCapability(unit: Msi, at: number): PciCapabilitySpec {
+    unit.place(at);
+    return { id: CapabilityId.MSI, body: msiBody(), writable: msiWritable(), written: () => this.#intx?.update() };
   }
 
   #msixCapability(spec: Required<PciMsixSpec>, at: number): PciCapabilitySpec {

@@ -6,8 +6,12 @@
 
 import type { PciBus } from "./hardware_bus.ts";
 import type { ConfigSpace } from "./hardware_config.ts";
-import type { Msix } from "./hardware_msix.ts";
 import { Command, Header0, Status } from "./layout.ts";
+
+/** A unit that sends messages instead of driving the pin. */
+interface Messages {
+  readonly enabled: boolean;
+}
 
 /** A function's interrupt pin. */
 export class Intx {
@@ -16,13 +20,13 @@ export class Intx {
   readonly #pin: number;
   readonly #config: ConfigSpace;
   readonly #bus: PciBus;
-  readonly #msix: Msix | null;
+  readonly #messages: readonly (Messages | null)[];
 
-  /** Pin `pin` (1 to 4) of `device` on `bus`. */
-  constructor(config: ConfigSpace, bus: PciBus, device: number, pin: number, msix: Msix | null) {
+  /** Pin `pin` (1 to 4) of `device` on `bus`, silent while one of `messages` is enabled. */
+  constructor(config: ConfigSpace, bus: PciBus, device: number, pin: number, messages: readonly (Messages | null)[]) {
     this.#config = config;
     this.#bus = bus;
-    this.#msix = msix;
+    this.#messages = messages;
     this.#pin = bus.rootPin(device, pin);
   }
 
@@ -35,10 +39,11 @@ export class Intx {
     this.update();
   }
 
-  /** Drives the pin as the command register and MSI-X allow. */
+  /** Drives the pin as the command register and messages allow. */
   update(): void {
     const command = this.#config.view.getUint16(Header0.at.command, true);
-    const allowed = (command & Command.mask.interruptDisable) === 0 && !this.#msix?.enabled;
+    const allowed = (command & Command.mask.interruptDisable) === 0 &&
+      !this.#messages.some((unit) => unit !== null && unit.enabled);
     const drive = this.#wanted && allowed;
     if (drive === this.#driven) return;
     this.#driven = drive;

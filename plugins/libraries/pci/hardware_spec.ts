@@ -22,7 +22,7 @@ export interface PciBarSpec {
   block: RegisterBlock;
 }
 
-/** A capability. It gets its place by the function, in the order of the list, before MSI-X. */
+/** A capability. It gets its place by the function, in the order of the list, before MSI and MSI-X. */
 export interface PciCapabilitySpec {
   /** Capability id (`CapabilityId`). */
   id: number;
@@ -85,13 +85,15 @@ export interface PciFunctionSpec {
   subsystem?: number;
   /** Base address registers. Default: none. */
   bars?: PciBarSpec[];
-  /** Capabilities besides MSI-X. Default: none. */
+  /** Capabilities besides MSI and MSI-X. Default: none. */
   capabilities?: PciCapabilitySpec[];
   /** Extended capabilities: configuration space then has 4 KiB, reached through memory where a chipset offers it. Default: none. */
   extended?: PciExtendedCapabilitySpec[];
   /** It can have a translation cache (PCI Express 5.0 §10.5.1), which the guest turns on. Absent: it cannot. */
   ats?: AtsOptions;
-  /** Message interrupts. Absent: none. */
+  /** One message interrupt by the MSI capability. Absent: none. */
+  msi?: true;
+  /** Message interrupts by MSI-X. Absent: none. */
   msix?: PciMsixSpec;
   /** 1 to 4 for INTA to INTD. Default 0: no INTx. */
   interruptPin?: 0 | 1 | 2 | 3 | 4;

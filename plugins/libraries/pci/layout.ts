@@ -366,7 +366,45 @@ export const CapabilityHeader: Registers<"id" | "next"> = defineStruct({
 });
 
 /** Capability ids (PCI Code and ID Assignment §2). */
-export const CapabilityId = { VENDOR: 0x09, MSIX: 0x11 } as const;
+export const CapabilityId = { MSI: 0x05, VENDOR: 0x09, MSIX: 0x11 } as const;
+
+/** The MSI capability with a 64-bit address and without masking of single vectors. */
+export const MsiCapability: Registers<
+  "id" | "next" | "enable" | "capable" | "granted" | "address64" | "address" | "upperAddress" | "data"
+> = defineStruct({
+  name: "msi_capability",
+  source: "PCI 3.0 §6.8.1",
+  size: 14,
+  endian: "little",
+  fields: [
+    { name: "id", at: 0, bytes: 1, writtenBy: "device", readBy: "guest", doc: "0x05." },
+    { name: "next", at: 1, bytes: 1, writtenBy: "device", readBy: "guest", doc: "Offset of the next one, or 0." },
+    { name: "enable", at: 2, bytes: 2, bits: [0, 0], writtenBy: "guest", readBy: "device", doc: "Instead of INTx." },
+    {
+      name: "capable",
+      at: 2,
+      bytes: 2,
+      bits: [3, 1],
+      writtenBy: "device",
+      readBy: "guest",
+      doc: "log2 of the messages that there are.",
+    },
+    {
+      name: "granted",
+      at: 2,
+      bytes: 2,
+      bits: [6, 4],
+      writtenBy: "guest",
+      readBy: "device",
+      doc: "log2 of those that the guest allows.",
+    },
+    { name: "address64", at: 2, bytes: 2, bits: [7, 7], writtenBy: "device", readBy: "guest", doc: "1: 64 bits." },
+    { at: 2, bytes: 2, bits: [15, 8], reserved: true },
+    { name: "address", at: 4, bytes: 4, writtenBy: "guest", readBy: "device", doc: "Bits 31:0; a multiple of 4." },
+    { name: "upperAddress", at: 8, bytes: 4, writtenBy: "guest", readBy: "device", doc: "Bits 63:32." },
+    { name: "data", at: 12, bytes: 2, writtenBy: "guest", readBy: "device", doc: "What is written there." },
+  ],
+});
 
 /** The MSI-X capability. */
 export const MsixCapability: Registers<

@@ -11,6 +11,7 @@ const structs: Struct<Record<never, number>>[] = [
   layout.MemoryBar,
   layout.IoBar,
   layout.CapabilityHeader,
+  layout.MsiCapability,
   layout.MsixCapability,
   layout.MsixEntry,
   layout.ConfigAddress,

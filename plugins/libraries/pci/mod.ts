@@ -1,6 +1,6 @@
 /**
  * PCI, as a bus plugin and as a library for device plugins. The hardware half ({@linkcode pciBus}) gives a device its
- * configuration space, BARs, capabilities, MSI-X and INTx; the guest half ({@linkcode pciGuest}) enumerates by
+ * configuration space, BARs, capabilities, MSI, MSI-X and INTx; the guest half ({@linkcode pciGuest}) enumerates by
  * configuration mechanism #1 and gives a driver the same from the other side. They meet in the bytes of `layout.ts`.
  *
  * @module
@@ -19,7 +19,7 @@ const pci: BusPlugin<Record<never, never>> = defineBus({
   name: "pci",
   kind: "bus",
   api: 1,
-  summary: "Conventional PCI: configuration space, BARs, bridges, MSI-X, INTx",
+  summary: "Conventional PCI: configuration space, BARs, bridges, MSI, MSI-X, INTx",
   options: {},
   create(services, root) {
     const { root: pciRoot } = new PciHost(services, root);
