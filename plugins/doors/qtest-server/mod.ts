@@ -44,8 +44,7 @@ const qtestServer: DoorPlugin = defineDoor({
   command: "qtest",
   usage: "<manifest>",
   names: [0, 1],
-  about:
-    `Needs --allow-read; for its sockets --allow-net=unix:PATH, and --allow-write to make them. The machine is bare: no
+  about: `Needs --allow-read; for its sockets --allow-net=unix:PATH and --allow-write=PATH. The machine is bare: no
 firmware runs, no driver is bound, and workloads do nothing.`,
   options,
   run: (context, given) => given.qemu === undefined ? runManifest(context, given) : runQemu(context, given.qemu, given),

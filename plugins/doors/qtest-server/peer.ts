@@ -12,12 +12,16 @@ export interface Peer {
   readonly bytes: AsyncIterable<Uint8Array>;
   /** Sends text; what the other end does not take any more is lost. */
   send(text: string): void;
+  /** While much is unsent, what resolves once it is sent; null otherwise. */
+  readonly crowded: Promise<void> | null;
   /** Ends the connection, once everything is sent. */
   close(): Promise<void>;
 }
 
 /** Bytes that a peer may leave unread before it is taken for dead. */
 const MOST_UNSENT = 64 * 1024 ** 2;
+/** Bytes unsent from which on more had better wait. */
+const MUCH_UNSENT = 1024 ** 2;
 /** Bytes that one read of a socket takes at most. */
 const READ_SIZE = 64 * 1024;
 
@@ -41,13 +45,14 @@ class StreamPeer implements Peer {
 
   send(text: string): void {
     if (this.#dead || text === "") return;
+    if (this.#unsent > MOST_UNSENT) return this.#end();
     const bytes = this.#encoder.encode(text);
     this.#unsent += bytes.length;
-    if (this.#unsent > MOST_UNSENT) {
-      this.#end();
-      return;
-    }
     this.#sent = this.#writer.write(bytes).then(() => void (this.#unsent -= bytes.length), () => this.#end());
+  }
+
+  get crowded(): Promise<void> | null {
+    return this.#unsent > MUCH_UNSENT && !this.#dead ? this.#sent : null;
   }
 
   async close(): Promise<void> {

@@ -205,6 +205,24 @@ Deno.test("whatever a client sends, each line gets one answer and the machine go
   await end();
 });
 
+Deno.test("nothing more is done for a client that leaves its answers unread", async () => {
+  const { qtest, events, command, end } = await world();
+  const resets = async () => {
+    await command("query-status");
+    return events.filter(({ event }) => event === "RESET").length;
+  };
+  let read = () => {};
+  qtest.crowded = new Promise((resolve) => read = resolve);
+  qtest.type("endianness\noutb 0xcf9 6\n");
+  await qtest.hear((text) => text !== "");
+  assertEquals(await resets(), 0);
+  qtest.crowded = null;
+  read();
+  await qtest.hear((text) => text !== "");
+  assertEquals(await resets(), 1);
+  await end();
+});
+
 Deno.test("bytes that are no text, and a line without end, are answered too", async () => {
   const { qtest, ask, end } = await world();
   qtest.type(Uint8Array.of(0xff, 0xfe, 0, 0x0a));

@@ -123,8 +123,12 @@ export class Session {
     this.#bench.tap.forgetLevels();
     const lines = new LineSplitter(MOST_LINE);
     for await (const chunk of peer.bytes) {
-      if (this.#ended) break;
-      for (const line of lines.push(chunk)) this.#line(line);
+      for (const line of lines.push(chunk)) {
+        if (this.#ended) break;
+        this.#line(line);
+        // Whoever does not read has nothing more done, as under QEMU.
+        if (peer.crowded !== null) await peer.crowded;
+      }
     }
     this.#qtest = null;
   }

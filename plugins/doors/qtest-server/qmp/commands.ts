@@ -68,7 +68,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   "query-name": plain(() => ({})),
   "query-kvm": plain(() => ({ enabled: false, present: false })),
   "query-status": plain(status),
-  "query-commands": plain(() => Object.keys(COMMANDS).sort().map((name) => ({ name }))),
+  "query-commands": plain(() => ["qmp_capabilities", ...Object.keys(COMMANDS)].sort().map((name) => ({ name }))),
   "query-qmp-schema": plain(schema),
   "query-machines": plain(() => MACHINES.map(machineInfo)),
   "query-target": plain(({ board }) => ({ arch: board.bigEndian ? "ppc64" : "x86_64" })),

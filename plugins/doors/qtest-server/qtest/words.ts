@@ -31,13 +31,9 @@ export function hex(value: number | bigint, digits: number): string {
   return "0x" + value.toString(16).padStart(digits, "0");
 }
 
-const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
-
 /** Bytes as the protocol writes them. */
 export function hexBytes(bytes: Uint8Array): string {
-  let text = "0x";
-  for (const byte of bytes) text += HEX[byte];
-  return text;
+  return "0x" + bytes.toHex();
 }
 
 /** `length` bytes from `0x…`: what is missing is zero, and a digit that is none counts as all ones, as in QEMU. */
@@ -55,13 +51,9 @@ function nibble(text: string, at: number): number {
   return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1;
 }
 
-const CHUNK = 0x8000;
-
 /** Bytes in base64. */
 export function base64(bytes: Uint8Array): string {
-  let text = "";
-  for (let at = 0; at < bytes.length; at += CHUNK) text += String.fromCharCode(...bytes.subarray(at, at + CHUNK));
-  return btoa(text);
+  return bytes.toBase64();
 }
 
 /** Bytes from base64; whatever is no base64 ends it. */

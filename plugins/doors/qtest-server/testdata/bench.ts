@@ -11,6 +11,7 @@ import { Session } from "../session.ts";
 /** A client: what it is sent, and a way to send. */
 export class Client implements Peer {
   readonly bytes: AsyncIterable<Uint8Array>;
+  crowded: Promise<void> | null = null;
   received = "";
   closed = false;
   #queue: Uint8Array[] = [];

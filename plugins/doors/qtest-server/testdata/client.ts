@@ -1,6 +1,6 @@
 /**
- * A client of both protocols in a process of its own: `client.ts connect|listen QTEST QMP`. It prints what it hears, and ends the
- * session.
+ * A client of both protocols in a process of its own: `client.ts connect|listen|say QTEST QMP`. It prints what it hears, and
+ * ends the session; or it says all at once, and prints how much it hears and the end of it.
  */
 
 const [manner, qtestPath, qmpPath] = Deno.args;
@@ -40,6 +40,21 @@ async function say(connection: Deno.UnixConn, text: string, last = false): Promi
   return heard.trimEnd();
 }
 
+/** Says all, closes its side, and hears the rest. */
+async function sayAll(): Promise<void> {
+  const connection = await open(qtestPath);
+  await connection.write(new TextEncoder().encode("read 0 0x4000000\nendianness\n"));
+  await connection.closeWrite();
+  let [length, end] = [0, ""];
+  for (let got = await connection.read(buffer); got !== null; got = await connection.read(buffer)) {
+    length += got;
+    end = (end + new TextDecoder().decode(buffer.subarray(0, got))).slice(-15);
+  }
+  console.log(`${length} ${end}`);
+  Deno.exit(0);
+}
+
+if (manner === "say") await sayAll();
 const [qtest, qmp] = await both();
 console.log(await say(qtest, "outl 0xcf8 0x80000000"));
 console.log(await say(qtest, "inl 0xcfc"));
