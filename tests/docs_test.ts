@@ -47,8 +47,8 @@ function denoArguments(command: string): string[] | null {
   return null;
 }
 
-/** Runs Deno in `folder`, and fails with what it printed when it fails. */
-function runDeno(folder: string, args: string[]): void {
+/** What Deno prints in `folder`; fails with that when it fails. */
+function runDeno(folder: string, args: string[]): string {
   const { code, stdout, stderr } = new Deno.Command(Deno.execPath(), {
     args,
     cwd: folder,
@@ -56,7 +56,7 @@ function runDeno(folder: string, args: string[]): void {
     stdin: "null",
   }).outputSync();
   const text = new TextDecoder();
-  if (code === 0) return;
+  if (code === 0) return text.decode(stdout);
   throw new Error(`exit code ${code}: deno ${args.join(" ")}\n${text.decode(stdout)}${text.decode(stderr)}`);
 }
 
@@ -121,8 +121,16 @@ for (const manifest of examples.filter((path) => isModule(path) || isJson(path))
 for (
   const script of examples.filter((path) => /^examples\/[^/]+(?<!_test|_bench)\.ts$/.test(path) && !isModule(path))
 ) {
-  Deno.test(`${script} runs`, () => inCopy((folder) => runDeno(folder, ["run", "--frozen", "--allow-read", script])));
+  Deno.test(`${script} runs`, () =>
+    inCopy((folder) => void runDeno(folder, ["run", "--frozen", "--allow-read", script])));
 }
+
+Deno.test("examples/experiment.ts shows the fault that it is about, on the bus and at the driver", () =>
+  inCopy((folder) => {
+    const shown = runDeno(folder, ["run", "--frozen", "--allow-read", "examples/experiment.ts"]);
+    assertStringIncludes(shown, 'disk0 was answered "unsupported request" to its write at 0xdeadbeef0000');
+    assertStringIncludes(shown, "The driver learned: I/O error.");
+  }));
 
 Deno.test("examples/fat12.img is the image whose making its page describes", async () => {
   const digest = await crypto.subtle.digest("SHA-256", Deno.readFileSync(`${ROOT}/examples/fat12.img`));

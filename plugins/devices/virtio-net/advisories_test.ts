@@ -212,6 +212,16 @@ Deno.test("CVE-2026-63320: frames shorter than an Ethernet header go nowhere, in
   assertEquals([w.rings[0].usedIdx, w.backend.frames.length, w.model.rxFiltered], [0, 0, 5]);
 });
 
+Deno.test("CVE-2026-63321: nothing coalesces received segments: it is not offered, and no header says so", () => {
+  const w = netWorld({ features: [...BASE, ...CONTROL] });
+  const [RSC4, RSC6, RSC_EXT] = [41, 42, 61];
+  assert(![RSC4, RSC6, RSC_EXT].some((bit) => w.model.features.includes(bit)));
+  buffer(w, 0, 1526);
+  assert(w.come(broadcast(60)));
+  const RSC_INFO = 4;
+  assertEquals(w.space.read(DATA, 1) & RSC_INFO, 0);
+});
+
 Deno.test("sheet row 22: a transmit buffer of 11 bytes breaks the device, not the process; row 23: so does a short receive buffer", () => {
   const w = netWorld();
   w.offer(1, 0, [{ addr: BigInt(HDR), len: 11 }]);

@@ -1,4 +1,7 @@
-/** Published mistakes of other implementations that concern rings, each as a test that they are not made here. */
+/**
+ * Published mistakes of other implementations that concern rings, each as a test that they are not made here. Those of
+ * saved states (CVE-2013-4148 to -4151, -4535, -4536) and of other device types (CVE-2023-3180) have nothing to happen to.
+ */
 
 import { assert, assertEquals } from "@std/assert";
 import { BusStatus, dmaStats, Errno, EventStream } from "@iova/core";
@@ -12,7 +15,7 @@ import { DmaAddressing } from "./driver_addressing.ts";
 import { BufferList } from "./driver_buffers.ts";
 import { SplitDriverQueue } from "./driver_split.ts";
 import { RecordingOps, requestList } from "./testdata/recording_ops.ts";
-import { bufferNames, ringWorld } from "./testdata/ring_world.ts";
+import { bufferNames, RAM, ringWorld } from "./testdata/ring_world.ts";
 import { MockDriver, MockRing } from "./testing.ts";
 
 const TABLE = 0x20000;
@@ -117,6 +120,18 @@ Deno.test("CVE-2018-1059: a table and a buffer over pages that are no neighbours
   assertEquals([w.queue.pop(w.chain), bufferNames(w.chain)], [Pop.CHAIN, ["30ffe+4", "40000+1w"]]);
   const into = new Uint8Array(4);
   assertEquals([w.chain.read(w.port, 0, into, 0, 4), [...into]], [BusStatus.OK, [1, 2, 3, 4]]);
+});
+
+Deno.test("CVE-2019-18960, CVE-2023-41051: a buffer that begins in memory and ends outside moves nothing beyond the end", () => {
+  for (const [addr, inside] of [[RAM - 4, 4], [RAM - 1, 1], [RAM, 0]]) {
+    const w = world();
+    w.ring.chain(0, [{ addr: BigInt(addr), len: 64, flags: 2 }]);
+    assertEquals(w.queue.pop(w.chain), Pop.CHAIN);
+    const bytes = new Uint8Array(64).fill(0x55);
+    assertEquals(w.chain.write(w.port, 0, bytes, 0, 64), BusStatus.UNSUPPORTED_REQUEST);
+    const end = [...w.space.bytes(RAM - 8, 8)];
+    assert(end.slice(0, 8 - inside).every((byte) => byte === 0), "nothing before the buffer");
+  }
 });
 
 Deno.test("CVE-2019-3900: a driver that offers more with every request that is served keeps nobody else from their turn", () => {
