@@ -5,27 +5,19 @@
  */
 
 import { SECTOR_SIZE } from "@iova/block";
-import { type DriverContext, Errno, GuestMemoryError } from "@iova/core";
+import type { DriverContext } from "@iova/core";
 import {
   type Addressing,
-  chooseAddressing,
-  demandPlatform,
-  DmaAddressing,
+  bringUp,
+  type BroughtUp,
   type DriverAddressing,
   type DriverQueue,
   type DriverTransport,
   Feature,
   FeatureSet,
-  makeDriverQueue,
-  negotiate,
-  noLowRing,
-  queueBytes,
-  queueSizeWithin,
-  resetDevice,
   type RingFeatures,
   ringFeatures,
-  ringTooHigh,
-  Status,
+  setUpQueues,
 } from "@iova/virtio";
 import { BLOCK_DEVICE, BlockConfig, type BlockConfigNumber, BlockFeature } from "./layout.ts";
 
@@ -78,7 +70,6 @@ export interface BlockSetup {
 }
 
 const TWO32 = 4294967296;
-const SMALLEST_RING = 4096;
 
 /**
  * Sets the device up.
@@ -88,17 +79,14 @@ const SMALLEST_RING = 4096;
  * @throws {GuestMemoryError} when there is no memory for its ring.
  */
 export function setUp(transport: DriverTransport, context: DriverContext, options: BlockDriverOptions): BlockSetup {
-  const { guest } = context;
-  if (transport.type !== BLOCK_DEVICE) throw new Error(`virtio device type ${transport.type} is no block device`);
-  if (!resetDevice(transport, () => guest.relax())) throw new Error("the device does not finish its reset");
-  const features = negotiate(transport, known(options));
-  if (features === null) {
-    transport.writeStatus(transport.readStatus() | Status.FAILED);
-    throw new Error("the device refuses every set of features that this driver knows");
-  }
-  if (options.driverAddressing === "restricted") demandPlatform(context, { transport, features });
-  const addressing = chooseAddressing(context, features, options.driverAddressing);
-  const queues = makeQueues(transport, context, options, features, addressing);
+  const device = bringUp(transport, context, {
+    type: BLOCK_DEVICE,
+    kind: "block",
+    known: () => known(options),
+    driverAddressing: options.driverAddressing,
+  });
+  const { features, addressing } = device;
+  const queues = makeQueues(device, options);
   const limits = readLimits(transport, features, queues[0].size);
   return { transport, queues, addressing, features, capacity: readCapacity(transport), limits };
 }
@@ -151,26 +139,13 @@ function isBlockSize(size: number): boolean {
 }
 
 /** As many queues as the device has and a person asks for. */
-function makeQueues(
-  transport: DriverTransport,
-  context: DriverContext,
-  options: BlockDriverOptions,
-  features: FeatureSet,
-  addressing: Addressing,
-): DriverQueue[] {
+function makeQueues(device: BroughtUp, options: BlockDriverOptions): DriverQueue[] {
+  const { transport, features } = device;
   const offered = features.has(BlockFeature.MQ) ? transport.readConfig(BlockConfig.at.num_queues, 2) : 1;
-  const queues: DriverQueue[] = [];
-  try {
-    for (let i = 0; i < Math.max(1, Math.min(options.queues ?? 1, offered)); i++) {
-      queues.push(makeQueue(transport, context, options, features, addressing, i));
-    }
-    return queues;
-  } catch (error) {
-    // The device must have forgotten the rings before they are freed.
-    resetDevice(transport, () => context.guest.relax());
-    for (const queue of queues) queue.release();
-    throw error;
-  }
+  const length = Math.max(1, Math.min(options.queues ?? 1, offered));
+  const { queueSize, requestMemory } = options;
+  const wishes = { queueSize, requestMemory, depth: (size: number) => queueDepth(features, size) };
+  return setUpQueues(device, wishes, (make) => Array.from({ length }, (_, index) => make(index)));
 }
 
 /** Descriptors of the shortest request with data. */
@@ -183,45 +158,6 @@ const DESCRIPTORS = 3;
 export function queueDepth(features: FeatureSet, size: number): number {
   if (!features.has(Feature.INDIRECT_DESC)) return Math.max(1, Math.floor(size / DESCRIPTORS));
   return features.has(Feature.RING_PACKED) ? Math.ceil(size / 2) : size;
-}
-
-function makeQueue(
-  transport: DriverTransport,
-  context: DriverContext,
-  { queueSize, requestMemory }: BlockDriverOptions,
-  features: FeatureSet,
-  addressing: Addressing,
-  index: number,
-): DriverQueue {
-  const { guest } = context;
-  let size = transport.queueSize(index);
-  if (!transport.dictatesSize) size = queueSizeWithin(features, Math.min(queueSize, size));
-  if (size === 0) throw new Error("the device has no queue");
-  for (;;) {
-    const queue = makeDriverQueue(features, {
-      index,
-      size,
-      guest,
-      addressing,
-      notify: transport.notifier(index),
-      depth: queueDepth(features, size),
-      coherentTables: requestMemory === "coherent",
-    });
-    if (queue !== null) {
-      const refused = transport.enableQueue(index, size, queue.addresses);
-      if (refused === 0) return queue;
-      queue.release();
-      if (refused === -Errno.E2BIG) throw ringTooHigh(context);
-      throw new Error(`the device refuses a queue of ${size}`);
-    }
-    // With little memory left a smaller ring will do, as on Linux.
-    const bytes = queueBytes(features, size);
-    if (transport.dictatesSize || bytes <= SMALLEST_RING || size <= 4) {
-      if (addressing instanceof DmaAddressing && transport.legacy) throw noLowRing(context);
-      throw new GuestMemoryError("the ring of a virtio block device", bytes);
-    }
-    size = Math.floor(size / 2);
-  }
 }
 
 /** The capacity, read again when the configuration changed in between (virtio 1.4 §2.5.1). */

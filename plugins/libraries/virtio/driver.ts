@@ -10,6 +10,7 @@ export * from "./driver_buffers.ts";
 export * from "./driver_queue.ts";
 export * from "./driver_refusals.ts";
 export * from "./driver_rings.ts";
+export * from "./driver_setup.ts";
 export * from "./driver_transport.ts";
 export * from "./driver_mmio.ts";
 export * from "./driver_pci.ts";
