@@ -23,6 +23,7 @@ export class IdeUnit implements IdeDrive {
   readonly capacity: number;
   readonly queueDepth: number = QUEUE_DEPTH;
   readonly maxTransfer: number = MAX_TRANSFER;
+  readonly blockSize: number;
   onComplete: (tag: number, status: BlockStatus) => void = () => {};
   /** What moves the data of reads and writes, and what flushes. */
   readonly transfers: Protocol;
@@ -45,6 +46,7 @@ export class IdeUnit implements IdeDrive {
     this.#channel = channel;
     this.#stop = stop;
     this.capacity = facts.capacity;
+    this.blockSize = facts.isPacket ? CD_BLOCK : SECTOR;
     const [dma, pio, flush] = facts.isPacket ? [packetDma, packetPio, packetNothing] : [diskDma, diskPio, diskFlush];
     this.transfers = facts.dma ? dma : pio;
     this.flushes = flush;
@@ -109,12 +111,11 @@ export class IdeUnit implements IdeDrive {
 
   /** What can be said about a request without asking the drive. */
   #verdict(op: BlockOp, sector: number, length: number): BlockStatus {
-    const { isPacket, reach, trim } = this.facts;
+    const { reach, trim } = this.facts;
     const isKnown = op === BlockOp.READ || op === BlockOp.WRITE || (op === BlockOp.DISCARD && trim);
     if (!isKnown) return BlockStatus.UNSUPPORTED;
     if (op !== BlockOp.READ && this.readOnly) return BlockStatus.IO_ERROR;
-    const unit = isPacket ? CD_BLOCK : SECTOR;
-    const whole = length > 0 && length % unit === 0 && (sector * SECTOR) % unit === 0;
+    const whole = length > 0 && length % this.blockSize === 0 && (sector * SECTOR) % this.blockSize === 0;
     return whole && sector >= 0 && sector + length / SECTOR <= reach ? BlockStatus.OK : BlockStatus.IO_ERROR;
   }
 

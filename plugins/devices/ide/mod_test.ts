@@ -49,6 +49,16 @@ Deno.test("Xen grants have no 32-bit addresses, and the driver says so in one er
   );
 });
 
+Deno.test("a workload in pieces of a CD-ROM's blocks is bad input, not a failed one", async () => {
+  const machine = await loadMachine({
+    ...manifest({ primaryMaster: { kind: "cdrom", ram: "64KiB" } }),
+    workload: [{ use: "blk-io", device: "disk0", with: { pattern: "randread", blockSize: 512 } }],
+  });
+  const error = await assertRejects(() => machine.run(), InputError);
+  assertStringIncludes(error.message, "with.blockSize: found 512 bytes, expected a multiple of 2048 bytes");
+  machine.stop();
+});
+
 Deno.test("by PIO a disk works where no bus addresses of 32 bits are to be had, and is given no bus mastering", async () => {
   const machine = await loadMachine({
     ...manifest({ ram: "64KiB", transfers: "pio" }, "xen-grant"),

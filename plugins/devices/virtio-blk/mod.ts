@@ -136,7 +136,7 @@ function traits({ physicalBlockSize, ...given }: Given) {
 }
 
 function checkOptions({ where }: DeviceContext, given: Given): void {
-  const { queueSize, packed, blockSize, physicalBlockSize = blockSize, ram, minIo, optIo, segMax } = given;
+  const { queueSize, packed, blockSize, physicalBlockSize = blockSize, ram, minIo, optIo, sizeMax, segMax } = given;
   const check = (good: boolean, option: keyof Given, found: string, expected: string) => {
     if (!good) throw new InputError({ file: where.file, path: `${where.path}.with.${option}`, found, expected });
   };
@@ -153,6 +153,8 @@ function checkOptions({ where }: DeviceContext, given: Given): void {
     String(segMax),
     `at most ${queueSize - 2}, as the queue has ${queueSize} entries`,
   );
+  const most = (sizeMax || Infinity) * (segMax || queueSize - 2);
+  check(most >= blockSize, "sizeMax", formatSize(sizeMax), `segments that hold a block, ${formatSize(blockSize)}`);
 }
 
 function isPowerOfTwo(value: number): boolean {

@@ -264,6 +264,8 @@ Deno.test("bad options name the file, the path, what was found and what was expe
     [{ net: "replay" }, 'devices[0].with: found "net": "replay" without "file", expected the path "file"'],
     [{ net: "replay", file: "/nowhere" }, 'devices[0].with.file: found "/nowhere", which does not exist'],
     [{ net: "stream" }, 'without "socket"'],
+    [{ file: "x.pcap" }, 'devices[0].with.file: found "x.pcap" beside "net": "hub", expected "net": "replay"'],
+    [{ net: "dgram", listen: true }, 'with.listen: found "true" beside "net": "dgram", expected "net": "stream"'],
     [{ record: "/tmp/no/such/folder.pcap" }, "devices[0].with.record: found"],
     [{ net: "cable" }, "devices[0].with.net: found"],
   ];

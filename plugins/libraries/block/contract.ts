@@ -59,6 +59,8 @@ export interface BlockDriver extends Driver {
   readonly queueDepth: number;
   /** Longest transfer of one request, in bytes. */
   readonly maxTransfer: number;
+  /** Bytes of a block: requests begin and end where one does. Absent: a sector. */
+  readonly blockSize?: number;
   /** Called for every completed `submit`, in interrupt context. It may submit; what it submits is kicked afterwards. */
   onComplete: (tag: number, status: BlockStatus) => void;
 

@@ -54,8 +54,31 @@ const MAKERS: Readonly<Record<NetOptions["net"], Make>> = {
   },
 };
 
+/** What an option is for: given beside anything else it would change nothing. */
+const USED_BY:
+  readonly (readonly [option: "file" | "socket" | "remote" | "listen", by: readonly NetOptions["net"][]])[] = [
+    ["file", ["replay"]],
+    ["socket", ["stream", "dgram"]],
+    ["remote", ["dgram"]],
+    ["listen", ["stream"]],
+  ];
+
+function checkUses(context: DeviceContext, options: NetOptions): void {
+  for (const [name, by] of USED_BY) {
+    const given = options[name];
+    if (given === undefined || given === false || by.includes(options.net)) continue;
+    throw wrong(
+      context,
+      name,
+      `${given}" beside "net": "${options.net}`,
+      by.map((net) => `"net": "${net}"`).join(" or "),
+    );
+  }
+}
+
 /** Opens what `options` say. @throws {InputError} when a person's options do not work out. */
 export function openNet(context: DeviceContext, options: NetOptions): NetBackend {
+  checkUses(context, options);
   const backend = MAKERS[options.net](context, options);
   if (options.record === undefined) return backend;
   try {

@@ -42,9 +42,10 @@ export function fit(options: BlkIoOptions, driver: BlockDriver, where: { file: s
   const refuse = (option: string, found: string, expected: string): never => {
     throw new InputError({ file: where.file, path: `${where.path}.with.${option}`, found, expected });
   };
+  const unit = driver.blockSize ?? SECTOR_SIZE;
   for (const option of ["blockSize", "offset", "length"] as const) {
     const value = options[option] ?? 0;
-    if (value % SECTOR_SIZE !== 0) refuse(option, formatSize(value), `a multiple of ${SECTOR_SIZE} bytes`);
+    if (value % unit !== 0) refuse(option, formatSize(value), `a multiple of ${unit} bytes`);
   }
   const size = driver.capacity * SECTOR_SIZE;
   if (offset >= size) refuse("offset", formatSize(offset), `less than the device's ${formatSize(size)}`);
