@@ -2,16 +2,8 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { type BlockDriver, BlockOp, BlockStatus, type RamBackend } from "@iova/block";
-import {
-  type DmaHandle,
-  type DmaStats,
-  dmaStats,
-  EventStream,
-  type PhysAddr,
-  PhysicalDmaOps,
-  Random,
-  type ScatterEntry,
-} from "@iova/core";
+import { type DmaStats, dmaStats, EventStream, type PhysAddr, Random, type ScatterEntry } from "@iova/core";
+import { ScarceOps } from "@iova/pci/testing";
 import { bindIde, type IdeDriver, type IdeDriverOptions } from "./driver.ts";
 import { readFacts } from "./driver_facts.ts";
 import { Identify } from "./layout.ts";
@@ -25,28 +17,6 @@ import {
   testDisc,
   testDisk,
 } from "./testdata/world.ts";
-
-/** Identity mapping, or a constant off, with a limit to what can be mapped at once. */
-class ScarceOps extends PhysicalDmaOps {
-  left = Infinity;
-  shift = 0;
-
-  protected override map(out: DmaHandle, cpu: PhysAddr, _size: number): boolean {
-    if (this.left === 0) return false;
-    this.left--;
-    out.setNumber(cpu + this.shift);
-    return true;
-  }
-
-  protected override mapCoherent(out: DmaHandle, cpu: PhysAddr): boolean {
-    out.setNumber(cpu + this.shift);
-    return true;
-  }
-
-  protected override unmap(): void {
-    this.left++;
-  }
-}
 
 interface DriverWorld extends IdeWorld {
   driver: IdeDriver;

@@ -1,39 +1,10 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { BlockOp, BlockStatus } from "@iova/block";
-import {
-  type DmaHandle,
-  type DmaStats,
-  dmaStats,
-  EventStream,
-  type PhysAddr,
-  PhysicalDmaOps,
-  Random,
-} from "@iova/core";
+import { type DmaStats, dmaStats, EventStream, type PhysAddr, Random } from "@iova/core";
+import { ScarceOps } from "@iova/pci/testing";
 import { VirtioPciTransport } from "@iova/virtio";
 import { type BlockDriverOptions, VirtioBlockDriver } from "./driver.ts";
 import { type BlkWorld, blkWorld, type BlkWorldOptions } from "./testdata/world.ts";
-
-/** Identity mapping with a limit to what can be mapped at once. */
-class ScarceOps extends PhysicalDmaOps {
-  /** Mappings that are left. */
-  left = Infinity;
-  largest: number = Number.MAX_SAFE_INTEGER;
-
-  protected override map(out: DmaHandle, cpu: PhysAddr, _size: number): boolean {
-    if (this.left === 0) return false;
-    this.left--;
-    out.setNumber(cpu);
-    return true;
-  }
-
-  protected override unmap(): void {
-    this.left++;
-  }
-
-  override maxMappingSize(): number {
-    return this.largest;
-  }
-}
 
 interface DriverWorld extends BlkWorld {
   blk: VirtioBlockDriver;

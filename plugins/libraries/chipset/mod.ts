@@ -8,4 +8,5 @@
 export * from "./facts.ts";
 export * from "./hardware.ts";
 export * from "./layout.ts";
+export * from "./memory.ts";
 export * from "./options.ts";

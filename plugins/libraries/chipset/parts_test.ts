@@ -2,6 +2,7 @@ import { assertEquals } from "@std/assert";
 import { AddressSpace, Interrupts, IoSpace, RamRegion, Scheduler } from "@iova/core";
 import { ConfigSpace } from "@iova/pci";
 import { FwCfg, IoApic, PicPair, PirqRouter, Pit, PlainPorts, Rtc, SlotEjector } from "./hardware.ts";
+import { pcMemoryMap } from "./memory.ts";
 import { fwCfgFile, fwCfgItem, portBytes } from "./testing.ts";
 
 const SECOND = 1e9;
@@ -10,6 +11,13 @@ function world() {
   const scheduler = new Scheduler();
   return { scheduler, io: new IoSpace(), interrupts: new Interrupts(scheduler), space: new AddressSpace() };
 }
+
+Deno.test("memory lies in one piece, or ends where the chipset splits it and goes on at 4 GiB", () => {
+  const ram = (memory: number) =>
+    pcMemoryMap(memory, { from: 0xe000_0000, at: 0xc000_0000 }).ram.map(({ base, size }) => [base, size]);
+  assertEquals(ram(0xdfff_f000), [[0, 0xdfff_f000]]);
+  assertEquals(ram(0xe000_0000), [[0, 0xc000_0000], [2 ** 32, 0x2000_0000]]);
+});
 
 Deno.test("a PCI interrupt follows its route register, also when that changes while it is asserted", () => {
   const { interrupts } = world();

@@ -23,11 +23,15 @@
  */
 
 import {
+  type Access,
   AddressSpace,
   Bridge,
   Bus,
   type BusContext,
+  BusStatus,
+  type DmaHandle,
   EventStream,
+  type FaultRecord,
   HardwareWork,
   Interrupts,
   IoSpace,
@@ -35,6 +39,8 @@ import {
   MemoryTarget,
   MESSAGE_DOORBELL,
   MESSAGE_DOORBELL_SIZE,
+  type PhysAddr,
+  PhysicalDmaOps,
   RamRegion,
   Scheduler,
   SimulatedGuest,
@@ -87,4 +93,77 @@ export function pciWorld(memory = 0x10_0000): PciWorld {
   const { root: bus } = new PciHost({ space, io, interrupts, warn }, root);
   const guest = new SimulatedGuest({ space, io, scheduler, interrupts, hardware }, 0x1000);
   return { space, io, scheduler, interrupts, events, root, context, bus, guest, pci: pciGuest(guest), warnings };
+}
+
+/** A translator of identity for tests of devices that meet faults and answers that take their time. */
+export interface IdentityPages {
+  /** Pages (bus address >> 12) that it does not know. */
+  readonly unmapped: Set<number>;
+  /** Pages that it does not know yet. */
+  readonly pending: Set<number>;
+  /** What it has recorded. */
+  readonly faults: FaultRecord[];
+  /** Pages that were pending may have an answer now. */
+  resume(): void;
+}
+
+/** Puts {@linkcode IdentityPages} into the root bridge of a world; with `translated` false they stay without effect. */
+export function identityPages({ root, context }: PciWorld, translated = true): IdentityPages {
+  const unmapped = new Set<number>();
+  const pending = new Set<number>();
+  const faults: FaultRecord[] = [];
+  let resume = () => {};
+  if (translated) {
+    root.bridge.translate(context, (host) => {
+      resume = () => host.resume();
+      return {
+        name: "pages",
+        translate({ hi, lo, requester, address, access }, out) {
+          const page = hi === 0 ? lo >>> 12 : -1;
+          if (pending.has(page)) return BusStatus.PENDING;
+          if (unmapped.has(page)) {
+            const record = { cause: "IO_PAGE_FAULT", requester, address, access };
+            faults.push(record);
+            host.fault(record);
+            return BusStatus.COMPLETER_ABORT;
+          }
+          out.set(hi, lo, 12, 3 as Access);
+          return BusStatus.OK;
+        },
+      };
+    });
+  }
+  return { unmapped, pending, faults, resume: () => resume() };
+}
+
+/** Physical addresses, or some a constant off, as bus addresses: streaming mappings run out when a test says so, coherent memory not. */
+export class ScarceOps extends PhysicalDmaOps {
+  /** Mappings that are left. */
+  left = Infinity;
+  /** Bytes of the largest. */
+  largest: number = Number.MAX_SAFE_INTEGER;
+  /** What a bus address has more than the physical one. */
+  shift = 0;
+
+  protected override map(out: DmaHandle, cpu: PhysAddr, _size: number): boolean {
+    if (this.left <= 0) return false;
+    this.left--;
+    out.setNumber(cpu + this.shift);
+    return true;
+  }
+
+  protected override mapCoherent(out: DmaHandle, cpu: PhysAddr): boolean {
+    out.setNumber(cpu + this.shift);
+    return true;
+  }
+
+  protected override unmap(): void {
+    this.left++;
+  }
+
+  protected override unmapCoherent(): void {}
+
+  override maxMappingSize(): number {
+    return this.largest;
+  }
 }

@@ -6,14 +6,12 @@
  * @module
  */
 
+import type { MemorySplit } from "@iova/chipset";
+
 const GIB = 1024 ** 3;
 
 /** From this much RAM on, low memory ends at 3 GiB; less lies in one piece. */
-export const SPLIT_FROM = 3.5 * GIB;
-/** Where low memory then ends. */
-export const SPLIT_AT = 3 * GIB;
-/** Where the rest goes on. */
-export const HIGH_MEMORY = 4 * GIB;
+export const SPLIT: MemorySplit = { from: 3.5 * GIB, at: 3 * GIB };
 
 /** The host bridge, 82441FX. */
 export const HOST_BRIDGE = {

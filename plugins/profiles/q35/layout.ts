@@ -5,16 +5,13 @@
  * @module
  */
 
+import type { MemorySplit } from "@iova/chipset";
 import { defineStruct, type Struct } from "@iova/fields";
 
 const GIB = 1024 ** 3;
 
 /** Memory that does not reach the configuration window lies in one piece; more than that ends at 2 GiB. */
-export const SPLIT_FROM = 0xb000_0000;
-/** Where low memory then ends. */
-export const SPLIT_AT = 2 * GIB;
-/** Where the rest goes on. */
-export const HIGH_MEMORY = 4 * GIB;
+export const SPLIT: MemorySplit = { from: 0xb000_0000, at: 2 * GIB };
 
 /** The host bridge. */
 export const HOST_BRIDGE = {

@@ -5,11 +5,11 @@
  */
 
 import { API_VERSION, defineProfile, type ProfilePlugin } from "@iova/core";
-import { PC_OPTIONS } from "@iova/chipset";
+import { PC_OPTIONS, pcMemoryMap } from "@iova/chipset";
 import { pciBus } from "@iova/pci";
 import { runFirmware } from "./guest.ts";
 import { Board } from "./hardware.ts";
-import { HIGH_MEMORY, SPLIT_AT, SPLIT_FROM } from "./layout.ts";
+import { SPLIT } from "./layout.ts";
 
 /** The plugin. */
 const q35: ProfilePlugin<typeof PC_OPTIONS> = defineProfile({
@@ -19,14 +19,7 @@ const q35: ProfilePlugin<typeof PC_OPTIONS> = defineProfile({
   summary: "QEMU's q35 machine: MCH, ICH9, 4 KiB of configuration space for each function.",
   bus: "pci",
   options: PC_OPTIONS,
-  memoryMap(memory) {
-    const low = memory >= SPLIT_FROM ? SPLIT_AT : memory;
-    return {
-      ram: [{ base: 0, size: low }, ...(memory > low ? [{ base: HIGH_MEMORY, size: memory - low }] : [])],
-      heap: memory > 2 ** 21 ? 2 ** 20 : 4096,
-      registers: { first: 0xfed8_0000, end: 0xfee0_0000 },
-    };
-  },
+  memoryMap: (memory) => pcMemoryMap(memory, SPLIT),
   create(services, root, options) {
     const board = new Board(services, root, options);
     return {

@@ -1,10 +1,9 @@
 /** A block device on a PCI bus with a mock driver, laid out as the conformance cases of virtio have it. */
 
 import type { BlockBackend } from "@iova/block";
-import type { Access, FaultRecord, Transaction, Translation } from "@iova/core";
-import { BusStatus } from "@iova/core";
+import type { FaultRecord } from "@iova/core";
 import { fromHex, toHex } from "@iova/fields/testing";
-import { type PciWorld, pciWorld } from "@iova/pci/testing";
+import { identityPages, type PciWorld, pciWorld } from "@iova/pci/testing";
 import { type RingFeatures, VirtioDevice, VirtioPciFunction } from "@iova/virtio";
 import { MockDriver, MockRing } from "@iova/virtio/testing";
 import { BlockModel } from "../device.ts";
@@ -101,32 +100,9 @@ export interface BlkWorldOptions extends Omit<BlockTraits, "queueSize"> {
 export function blkWorld(options: BlkWorldOptions = {}): BlkWorld {
   const { size = 16, queueSize = 128, features = FEATURES, serial = "" } = options;
   const world = pciWorld(0x200000);
-  const { context, root, guest, pci, space, scheduler, events } = world;
+  const { root, guest, pci, space, scheduler, events } = world;
   const disk = new TestDisk();
-  const unmapped = new Set<number>();
-  const pending = new Set<number>();
-  const faults: FaultRecord[] = [];
-  let resume = () => {};
-  if (options.translated) {
-    root.bridge.translate(context, (host) => {
-      resume = () => host.resume();
-      return {
-        name: "pages",
-        translate(tx: Transaction, out: Translation) {
-          const page = tx.hi === 0 ? tx.lo >>> 12 : -1;
-          if (pending.has(page)) return BusStatus.PENDING;
-          if (unmapped.has(page)) {
-            const record = { cause: "IO_PAGE_FAULT", requester: tx.requester, address: tx.address, access: tx.access };
-            faults.push(record);
-            host.fault(record);
-            return BusStatus.COMPLETER_ABORT;
-          }
-          out.set(tx.hi, tx.lo, 12, 3 as Access);
-          return BusStatus.OK;
-        },
-      };
-    });
-  }
+  const { unmapped, pending, faults, resume } = identityPages(world, options.translated === true);
   let model!: BlockModel;
   const { fn, device } = new VirtioPciFunction({
     id: "disk0",
@@ -158,7 +134,7 @@ export function blkWorld(options: BlkWorldOptions = {}): BlkWorld {
     faults,
     unmapped,
     pending,
-    resume: () => resume(),
+    resume,
     go() {
       driver.kick();
       scheduler.settle();

@@ -1,41 +1,12 @@
 /** A driver over the device of {@linkcode netWorld}, on identity mappings that may be scarce. */
 
-import {
-  type DmaHandle,
-  type DmaStats,
-  dmaStats,
-  EventStream,
-  type PhysAddr,
-  PhysicalDmaOps,
-  Random,
-} from "@iova/core";
+import { type DmaStats, dmaStats, EventStream, type PhysAddr, Random } from "@iova/core";
 import type { ReceivedFrame } from "@iova/net";
+import { ScarceOps } from "@iova/pci/testing";
 import { VirtioPciTransport } from "@iova/virtio";
 import { VirtioNetDriver } from "../driver.ts";
 import type { NetDriverOptions } from "../driver_options.ts";
 import { type NetWorld, netWorld, type NetWorldOptions } from "./world.ts";
-
-/** Identity mapping with a limit to how much can be mapped at once. */
-export class ScarceOps extends PhysicalDmaOps {
-  /** Mappings that are left. */
-  left = Infinity;
-  largest: number = Number.MAX_SAFE_INTEGER;
-
-  protected override map(out: DmaHandle, cpu: PhysAddr, _size: number): boolean {
-    if (this.left <= 0) return false;
-    this.left--;
-    out.setNumber(cpu);
-    return true;
-  }
-
-  protected override unmap(): void {
-    this.left++;
-  }
-
-  override maxMappingSize(): number {
-    return this.largest;
-  }
-}
 
 export interface DriverWorld {
   w: NetWorld;

@@ -1,10 +1,10 @@
 /** A network device on a PCI bus with raw rings, laid out as the conformance cases of virtio have it. */
 
-import { type Access, BusStatus, type FaultRecord, type Transaction, type Translation } from "@iova/core";
+import type { FaultRecord } from "@iova/core";
 import { fromHex, toHex } from "@iova/fields/testing";
 import { type Frame, plainFrame } from "@iova/net";
 import { TestBackend } from "@iova/net/testing";
-import { type PciWorld, pciWorld } from "@iova/pci/testing";
+import { identityPages, type PciWorld, pciWorld } from "@iova/pci/testing";
 import { FeatureSet, plugVirtio, Status, VirtioDevice, VirtioPciTransport } from "@iova/virtio";
 import { type MockDesc, MockRing } from "@iova/virtio/testing";
 import { NetModel, type NetModelOptions } from "../device.ts";
@@ -78,31 +78,8 @@ export interface NetWorld extends PciWorld {
 export function netWorld(options: NetWorldOptions = {}): NetWorld {
   const { size = 16, features = BASE, queueSize = 64, pairs = 1, start = true, ringFeatures = {} } = options;
   const world = pciWorld(0x400000);
-  const { context, root, guest, pci, space, scheduler, events } = world;
-  const unmapped = new Set<number>();
-  const pending = new Set<number>();
-  const faults: FaultRecord[] = [];
-  let resume = () => {};
-  if (options.translated) {
-    root.bridge.translate(context, (host) => {
-      resume = () => host.resume();
-      return {
-        name: "pages",
-        translate(tx: Transaction, out: Translation) {
-          const page = tx.hi === 0 ? tx.lo >>> 12 : -1;
-          if (pending.has(page)) return BusStatus.PENDING;
-          if (unmapped.has(page)) {
-            const record = { cause: "IO_PAGE_FAULT", requester: tx.requester, address: tx.address, access: tx.access };
-            faults.push(record);
-            host.fault(record);
-            return BusStatus.COMPLETER_ABORT;
-          }
-          out.set(tx.hi, tx.lo, 12, 3 as Access);
-          return BusStatus.OK;
-        },
-      };
-    });
-  }
+  const { root, guest, pci, space, scheduler, events } = world;
+  const { unmapped, pending, faults, resume } = identityPages(world, options.translated === true);
   const backend = new TestBackend();
   let model!: NetModel;
   const { port, device } = plugVirtio({ id: "nic0", bus: root }, {
@@ -130,7 +107,7 @@ export function netWorld(options: NetWorldOptions = {}): NetWorld {
     faults,
     unmapped,
     pending,
-    resume: () => resume(),
+    resume,
     usedInterrupts,
     features,
     configInterrupts: 0,
