@@ -61,17 +61,18 @@ async function find(name: string): Promise<{ summary: string; command: Command }
   if (Object.hasOwn(doors, name)) return doors[name];
   const known = [...Object.keys(COMMANDS), ...Object.keys(doors), "help", "--version"];
   const found = `unknown ${name.startsWith("-") ? "option" : "command"} "${name}"`;
-  const expected = `one of ${known.join(", ")}`;
+  const expected = `one of ${known.join(", ")}${mayLook() ? "" : "; those of doors need --allow-read"}`;
   throw new InputError({ file: "command line", found, expected, nearest: nearest(name, known) });
 }
 
 /** What doors bring; nothing when Deno may not look into the plugin folders, so that help needs no permission. */
 async function allDoors(): Promise<Record<string, { summary: string; command: Command }>> {
   const { doorCommands } = await import("./door.ts");
-  return Deno.permissions.querySync({ name: "read", path: DOORS }).state === "granted" ? await doorCommands() : {};
+  return mayLook() ? await doorCommands() : {};
 }
 
 const DOORS = new URL("../../plugins/doors/", import.meta.url);
+const mayLook = () => Deno.permissions.querySync({ name: "read", path: DOORS }).state === "granted";
 
 async function help(name: string | undefined): Promise<number> {
   const { commandHelp, overview } = await import("./help.ts");

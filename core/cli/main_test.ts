@@ -351,6 +351,12 @@ Deno.test("unknown commands and options are refused with the nearest, and 2", as
   const command = await iova("chek");
   assertEquals(command.code, 2);
   assertMatch(command.stderr, /^error: command line: found unknown command "chek", .*; did you mean "check"\?\n$/);
+  const door = await iovaWith([], ["serve", MACHINE]);
+  assertEquals(door.code, 2);
+  assertMatch(
+    door.stderr,
+    /^error: .* unknown command "serve", expected one of .*; those of doors need --allow-read\n$/,
+  );
   const option = await iova("run", MACHINE, "--jsn");
   assertEquals(option.code, 2);
   assertMatch(option.stderr, /^error: --jsn: found an unknown option, .*; did you mean "--json"\?\n$/);
