@@ -34,6 +34,9 @@ export type GivenDrive = OptionsOf<typeof driveSchema>;
 /** Where a drive stands in the manifest, and how its paths are resolved. */
 export type DriveContext = Pick<DeviceContext, "where" | "resolvePath">;
 
+/** What texts of IDENTIFY are made of. */
+const PRINTABLE = /^[ -~]*$/;
+
 /** Reads a drive's object. @throws {InputError} when something is wrong with it. */
 export function readDrive(context: DriveContext, key: string, value: unknown): GivenDrive {
   const at = { file: context.where.file, path: optionsPath(context, key) };
@@ -41,6 +44,11 @@ export function readDrive(context: DriveContext, key: string, value: unknown): G
   const problem = (found: string, expected: string) => {
     throw new InputError({ ...at, found, expected });
   };
+  for (const name of ["serial", "firmware", "model"] as const) {
+    const text = given[name] ?? "";
+    if (PRINTABLE.test(text)) continue;
+    throw new InputError({ ...at, path: `${at.path}.${name}`, found: `"${text}"`, expected: "printable ASCII" });
+  }
   const translation = [given.cylinders, given.heads, given.sectors].filter((part) => part !== undefined).length;
   if (translation % 3 !== 0) problem(`${translation} of cylinders, heads, sectors`, "all three, or none");
   if (given.kind === "cdrom" && given.ram !== undefined && given.ram % CD_BLOCK !== 0) {

@@ -212,6 +212,7 @@ Deno.test("bad options name the file, the path, what was found and what was expe
     [{ primarySlave: { kind: "cdrom", ram: 512 } }, "primarySlave.ram: found 512 bytes, expected a multiple of 2048"],
     [{ primarySlave: { kind: "tape", ram: 512 } }, 'primarySlave.kind: found "tape", expected one of "disk", "cdrom"'],
     [{ primaryMaster: { ram: 512, modle: "x" } }, 'primaryMaster.modle: found unknown option "modle"'],
+    [{ primaryMaster: { ram: 512, model: "Größe" } }, 'primaryMaster.model: found "Größe", expected printable ASCII'],
     [{ primaryMaster: { ram: 512, heads: 4 } }, "found 1 of cylinders, heads, sectors, expected all three, or none"],
     [{ primaryMaster: { image: "/nowhere/at.all" } }, 'with.primaryMaster.image: found "/nowhere/at.all", which does'],
     [

@@ -249,6 +249,7 @@ Deno.test("bad options name the file, the path, what was found and what was expe
       { sizeMax: 512, segMax: 7, blockSize: 4096 },
       "with.sizeMax: found 512 bytes, expected segments that hold a block",
     ],
+    [{ serial: "Größe" }, 'with.serial: found "Größe", expected printable ASCII'],
     [{ segMax: 127 }, "devices[0].with.segMax: found 127, expected at most 126"],
     [{ snapshot: true }, "devices[0].with.snapshot: found a snapshot of memory, expected an image below it"],
     [{ overlay: "x" }, "devices[0].with.overlay: found an overlay over memory, expected an image below it"],

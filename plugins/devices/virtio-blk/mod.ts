@@ -136,11 +136,13 @@ function traits({ physicalBlockSize, ...given }: Given) {
 }
 
 function checkOptions({ where }: DeviceContext, given: Given): void {
-  const { queueSize, packed, blockSize, physicalBlockSize = blockSize, ram, minIo, optIo, sizeMax, segMax } = given;
+  const { queueSize, packed, blockSize, physicalBlockSize = blockSize, ram, minIo, optIo, sizeMax, segMax, serial } =
+    given;
   const check = (good: boolean, option: keyof Given, found: string, expected: string) => {
     if (!good) throw new InputError({ file: where.file, path: `${where.path}.with.${option}`, found, expected });
   };
   check(packed || isPowerOfTwo(queueSize), "queueSize", String(queueSize), "a power of two");
+  check(/^[ -~]*$/.test(serial), "serial", `"${serial}"`, "printable ASCII");
   check(isPowerOfTwo(blockSize), "blockSize", formatSize(blockSize), "a power of two");
   const physical = isPowerOfTwo(physicalBlockSize) && physicalBlockSize >= blockSize;
   check(physical, "physicalBlockSize", formatSize(physicalBlockSize), "a power of two, at least a block");

@@ -130,7 +130,13 @@ function plugIn(context: DeviceContext, given: Given, backend: NetBackend, mac: 
   model.attach(plug.device);
   return {
     port: plug.port,
-    counters: () => ({ ...model.counters(), breakdowns: plug.device.breakdowns, ...backend.counters() }),
+    counters: () => ({
+      ...model.counters(),
+      breakdowns: plug.device.breakdowns,
+      ringReads: plug.device.ringStats.reads,
+      ringWrites: plug.device.ringStats.writes,
+      ...backend.counters(),
+    }),
     reset: () => plug.powerOn(),
     unplug() {
       plug.remove();
