@@ -59,14 +59,18 @@ const COLUMNS: readonly (readonly [string, (report: MachineReport) => string])[]
   ["translations", ({ devices }) => total(devices, ({ port }) => port.translations)],
   ["faults", ({ devices }) => total(devices, ({ port }) => port.faults)],
   ["bounces", ({ devices }) => total(devices, ({ dma }) => dma.bounces)],
-  ["hypercalls", ({ devices }) => total(devices, ({ dma }) => dma.hypercalls)],
+  ["hypercalls", ({ devices, platformCounters }) => {
+    return total(devices, ({ dma }) => dma.hypercalls, platformCounters.hypercalls);
+  }],
+  ["commands", ({ platformCounters }) => formatCount(platformCounters.commands ?? 0)],
   ["warnings", ({ warnings }) => formatCount(warnings.reduce((sum, { count }) => sum + count, 0))],
   ["virtual", ({ virtualTime }) => formatTime(virtualTime)],
   ["wall", ({ wallTime }) => formatTime(wallTime * 1e6)],
 ];
 
-function total(devices: readonly DeviceReport[], count: (device: DeviceReport) => number): string {
-  return formatCount(devices.reduce((sum, device) => sum + count(device), 0));
+/** What all devices have counted, and what a platform has counted that belongs to none of them. */
+function total(devices: readonly DeviceReport[], count: (device: DeviceReport) => number, others = 0): string {
+  return formatCount(devices.reduce((sum, device) => sum + count(device), others));
 }
 
 /** The comparison as lines: one row a run, then the first difference. */

@@ -4,8 +4,11 @@ import { PLAIN } from "./style.ts";
 import { REPORT, WORKLOAD } from "./testdata/reports.ts";
 
 function run(label: string, observations: string[], observationCount = observations.length): Run {
-  return { label, report: { ...REPORT, observations, observationCount } };
+  return { label, report: { ...REPORT, observations, observationCount, platformCounters: PLATFORM_COUNTERS } };
 }
+
+/** What a platform counts that no device does. */
+const PLATFORM_COUNTERS = { hypercalls: 2, commands: 534 };
 
 function told(runs: Run[]): string {
   return comparisonText(runs, compareRuns(runs), PLAIN);
@@ -17,9 +20,9 @@ Deno.test("runs that saw the same agree", () => {
   assertEquals(
     told(runs),
     `\
-  run  verified  requests   maps  unmaps  translations  faults  bounces  hypercalls  warnings  virtual  wall
-  one  ✓ yes          512  1,536   1,535         3,000       1       12           3         0     2 ms  8 ms
-  two  ✓ yes          512  1,536   1,535         3,000       1       12           3         0     2 ms  8 ms
+  run  verified  requests   maps  unmaps  translations  faults  bounces  hypercalls  commands  warnings  virtual  wall
+  one  ✓ yes          512  1,536   1,535         3,000       1       12           5       534         0     2 ms  8 ms
+  two  ✓ yes          512  1,536   1,535         3,000       1       12           5       534         0     2 ms  8 ms
 
 All 2 observations agree.`,
   );

@@ -49,6 +49,7 @@ export class StrictBridge implements BusTranslator, RegisterBlock {
   #host: TranslatorHost | null = null;
   #status: number = CommandStatus.OK;
   #pending = 0;
+  #commands = 0;
   #entered = 0;
   #faults = 0;
 
@@ -106,12 +107,18 @@ export class StrictBridge implements BusTranslator, RegisterBlock {
   /** The doorbell is the one register that can be written. */
   write(offset: number, width: Width, value: number): void {
     if (offset !== StrictRegisters.at.doorbell || width !== 4) return;
+    this.#commands++;
     this.#status = this.#execute((value >>> 0) * COMMAND_ALIGN);
   }
 
   /** See {@linkcode BusTranslator.counters}. */
   counters(): Record<string, number> {
-    return { mappingsEntered: this.#entered, mappingsLive: this.live, refusedAccesses: this.#faults };
+    return {
+      commands: this.#commands,
+      mappingsEntered: this.#entered,
+      mappingsLive: this.live,
+      refusedAccesses: this.#faults,
+    };
   }
 
   /** Forgets every mapping. */

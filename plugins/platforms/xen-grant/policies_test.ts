@@ -12,8 +12,8 @@ const PAGE = 0x1234_5000;
 
 /** What the hypervisor did for the backend. */
 function counts(at: GrantWorld) {
-  const { grantMaps, grantUnmaps, grantCopies, flushes, backendCalls, cacheHits } = at.made.translator!.counters!();
-  return { grantMaps, grantUnmaps, grantCopies, flushes, backendCalls, cacheHits };
+  const { grantMaps, grantUnmaps, grantCopies, flushes, hypercalls, cacheHits } = at.made.translator!.counters!();
+  return { grantMaps, grantUnmaps, grantCopies, flushes, hypercalls, cacheHits };
 }
 
 /** Four reads and a write of one page, in one turn of the device. */
@@ -36,7 +36,7 @@ Deno.test("policy map: each access maps and unmaps, with a flush of its own", ()
     grantUnmaps: 5,
     grantCopies: 0,
     flushes: 5,
-    backendCalls: 10,
+    hypercalls: 10,
     cacheHits: 0,
   });
 });
@@ -45,7 +45,7 @@ Deno.test("policy cached: one map for reading, one for writing, and both are gon
   const at = new GrantWorld({ policy: "cached" });
   const handle = fiveAccesses(at);
   assertEquals(at.flags(8), 0x0019);
-  assertEquals(counts(at), { grantMaps: 2, grantUnmaps: 1, grantCopies: 0, flushes: 1, backendCalls: 3, cacheHits: 3 });
+  assertEquals(counts(at), { grantMaps: 2, grantUnmaps: 1, grantCopies: 0, flushes: 1, hypercalls: 3, cacheHits: 3 });
   at.device.dma.unmapSingle(handle, 4096, BIDIRECTIONAL);
   assertEquals(at.flags(8), 0x0000);
   assertEquals(at.made.world.warnings, []);
@@ -63,7 +63,7 @@ Deno.test("policy cached: 40 pages of one turn are unmapped in two calls with a 
     grantUnmaps: 40,
     grantCopies: 0,
     flushes: 2,
-    backendCalls: 42,
+    hypercalls: 42,
     cacheHits: 0,
   });
 });
@@ -79,7 +79,7 @@ Deno.test("policy cached: a full cache lets the oldest go", () => {
 Deno.test("policy copy: nothing is mapped, each access is one copy operation", () => {
   const at = new GrantWorld({ policy: "copy" });
   fiveAccesses(at);
-  assertEquals(counts(at), { grantMaps: 0, grantUnmaps: 0, grantCopies: 5, flushes: 0, backendCalls: 5, cacheHits: 0 });
+  assertEquals(counts(at), { grantMaps: 0, grantUnmaps: 0, grantCopies: 5, flushes: 0, hypercalls: 5, cacheHits: 0 });
   assertEquals(at.flags(8), 0x0001);
 });
 

@@ -151,7 +151,7 @@ export class GrantBackend implements BusTranslator {
       grantUnmaps: unmaps,
       grantCopies: copies,
       flushes,
-      backendCalls: this.#calls,
+      hypercalls: this.#calls,
       cacheHits: this.#hits,
       mappingsHeld: this.#held + this.#cache.size,
       refusedAccesses: this.#refused,
