@@ -6,6 +6,7 @@
  */
 
 import type { DeviceEntry, Manifest, WorkloadEntry } from "@iova/core";
+import { IMAGE } from "./probe.ts";
 
 /** A row of the grid. */
 export interface DeviceRow {
@@ -33,6 +34,12 @@ const RINGS: readonly (readonly [name: string, options: Record<string, unknown>]
 const TRANSPORTS: readonly (readonly [name: string, bus: string, options: Record<string, unknown>, rings: number])[] = [
   ["modern PCI", "pci", {}, RINGS.length],
   ["transitional PCI", "pci", { transport: "transitional" }, RINGS.length],
+  [
+    "transitional PCI, legacy driver",
+    "pci",
+    { transport: "transitional", driverInterface: "legacy", accessPlatform: false },
+    2,
+  ],
   ["legacy PCI", "pci", { transport: "legacy" }, 2],
   ["legacy PCI, translated", "pci", { transport: "legacy", driverAddressing: "always-dma-api" }, 2],
   ["mmio v2", "virtio-mmio", {}, RINGS.length],
@@ -96,5 +103,20 @@ function ide(): DeviceRow[] {
   });
 }
 
+/** Discs are read in blocks of their own. */
+const DISC_READS = { ...BLOCK_IO, with: { pattern: "randread", blockSize: "2KiB", depth: 24, count: 120 } };
+
+function cdrom(): DeviceRow[] {
+  return ["dma", "pio"].map((transfers) => {
+    const drive = { kind: "cdrom", image: IMAGE };
+    const machine = {
+      memory: "16MiB",
+      devices: [{ id: "disk0", use: "ide", with: { secondaryMaster: drive, transfers } }],
+      workload: [DISC_READS],
+    };
+    return { device: "ide CD-ROM", transport: "PCI", ring: transfers === "dma" ? "PRD table" : "none: PIO", machine };
+  });
+}
+
 /** Every row. */
-export const DEVICE_ROWS: readonly DeviceRow[] = [...virtioBlk(), ...virtioNet(), ...ide()];
+export const DEVICE_ROWS: readonly DeviceRow[] = [...virtioBlk(), ...virtioNet(), ...ide(), ...cdrom()];
