@@ -36,17 +36,17 @@ const dgram: End = (folder, name) => ({
   wait: `${folder}/${name}`,
 });
 
-/** A stream that its way does not lose: a socket for datagrams holds ten of them, and who sends more at once may lose some. */
+/** What goes over an end: as much as one likes over a stream; a socket for datagrams holds ten, and the hub drops the rest. */
 const STREAM = { count: 200, size: 60000, offload: "segmentation" };
 const FEW = { count: 8, size: 1400, offload: "checksum" };
 
-function workload(back: Record<string, unknown>): unknown[] {
+function workload(sent: Record<string, unknown>): unknown[] {
   const file = join(ROOT, "examples/lan.pcap");
   const replay = { file, receiver: "nic1", offload: true, timing: false, patience: 10000 };
-  return [
-    { use: "net-replay", device: "nic0", with: replay },
-    { use: "net-stream", device: "nic1", with: { ...back, receiver: "nic0", patience: 10000 } },
-  ];
+  const forth = sent === STREAM
+    ? { use: "net-replay", device: "nic0", with: replay }
+    : { use: "net-stream", device: "nic0", with: { ...sent, receiver: "nic1", patience: 10000 } };
+  return [forth, { use: "net-stream", device: "nic1", with: { ...sent, receiver: "nic0", patience: 10000 } }];
 }
 
 async function appears(path: string): Promise<void> {
@@ -60,14 +60,15 @@ async function appears(path: string): Promise<void> {
   throw new Error(`${path} never appeared`);
 }
 
-async function across(left: End, right: End, back: Record<string, unknown>): Promise<void> {
+async function across(left: End, right: End, sent: Record<string, unknown>): Promise<void> {
   const folder = Deno.makeTempDirSync({ prefix: "iova-hub-" });
   const ends = [left(folder, "a"), right(folder, "b")];
-  const netdevs = ends.flatMap(({ netdev }) => ["-netdev", netdev]);
+  // The right end first: what QEMU connects to on the left may answer at once, over the right end.
+  const netdevs = ends.toReversed().flatMap(({ netdev }) => ["-netdev", netdev]);
   const ports = ["a", "b"].flatMap((name) => ["-netdev", `hubport,id=h${name},hubid=0,netdev=${name}`]);
   const args = ["-machine", "none", "-nodefaults", "-display", "none", ...netdevs, ...ports];
   const devices = ends.map(({ nic }, i) => ({ id: `nic${i}`, use: "virtio-net", with: nic }));
-  const manifest = { memory: "64MiB", platform: "strict", devices, workload: workload(back) };
+  const manifest = { memory: "64MiB", platform: "strict", devices, workload: workload(sent) };
   Deno.writeTextFileSync(`${folder}/hub.json`, JSON.stringify(manifest));
   const start = () => new Deno.Command(QEMU, { args, stdin: "null", stdout: "null", stderr: "null" }).spawn();
   const ours = ends.find(({ nic }) => nic.listen === true);
