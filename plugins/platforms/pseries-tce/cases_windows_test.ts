@@ -57,6 +57,22 @@ for (const [pages, entries, lists] of [["64KiB", 131072, 256], ["2MiB", 4096, 8]
   });
 }
 
+Deno.test("every I/O page size, from 4 KiB to 16 GiB, makes a window, and an entry names a page of that size", () => {
+  const shifts = [12, 16, 21, 24, 25, 26, 27, 28, 34];
+  for (const shift of shifts) {
+    const tce = new TceWorld({ ...QEMU, pageSizes: "4KiB,64KiB,2MiB,16MiB,32MiB,64MiB,128MiB,256MiB,16GiB" });
+    assertEquals(query(tce)[3], 0x1ff);
+    assertEquals(create(tce, shift, shift + 3), [0, 0x8000_0001, 0x0800_0000, 0]);
+    const page = 1n << BigInt(shift);
+    const base = 1n << 59n;
+    assertEquals(tce.hcall(0x20, 0x8000_0001, base + 5n * page, 3n * page + 3n), 0);
+    assertEquals(tce.entry(5, 1), (3n * page + 3n).toString(16).padStart(16, "0"));
+    assertEquals(tce.translate(base + 6n * page - 1n), 4n * page - 1n, `2^${shift}`);
+    assertEquals([tce.translate(base + 5n * page - 1n), tce.translate(base + 6n * page)], [null, null]);
+    assertEquals(tce.hcall(0x20, 0x8000_0001, base + 8n * page, 3), -4, "it has eight entries");
+  }
+});
+
 Deno.test("case 13: a third window, a bad page size, and a window smaller than a page", () => {
   for (const [options, none] of [[QEMU, -1], [LOPAR, -3]] as const) {
     const tce = new TceWorld(options);
