@@ -139,12 +139,13 @@ export function identityPages({ root, context }: PciWorld, translated = true): I
 /** Physical addresses, or some a constant off, as bus addresses: streaming mappings run out when a test says so, coherent memory not. */
 export class ScarceOps extends PhysicalDmaOps {
   /** Mappings that are left. */
-  left = Infinity;
+  left: number = Infinity;
   /** Bytes of the largest. */
   largest: number = Number.MAX_SAFE_INTEGER;
   /** What a bus address has more than the physical one. */
   shift = 0;
 
+  /** Takes one of those that are left. */
   protected override map(out: DmaHandle, cpu: PhysAddr, _size: number): boolean {
     if (this.left <= 0) return false;
     this.left--;
@@ -152,17 +153,21 @@ export class ScarceOps extends PhysicalDmaOps {
     return true;
   }
 
+  /** Never runs out. */
   protected override mapCoherent(out: DmaHandle, cpu: PhysAddr): boolean {
     out.setNumber(cpu + this.shift);
     return true;
   }
 
+  /** Gives one back. */
   protected override unmap(): void {
     this.left++;
   }
 
+  /** Nothing was taken. */
   protected override unmapCoherent(): void {}
 
+  /** {@linkcode ScarceOps.largest}. */
   override maxMappingSize(): number {
     return this.largest;
   }

@@ -26,10 +26,15 @@ export interface BringUpOptions {
 
 /** A device that has been reset and has agreed to features; its queues come next. */
 export interface BroughtUp {
+  /** How it is reached. */
   readonly transport: DriverTransport;
+  /** Its driver's. */
   readonly context: DriverContext;
+  /** See {@linkcode BringUpOptions.kind}. */
   readonly kind: string;
+  /** What was agreed on. */
   readonly features: FeatureSet;
+  /** Who makes its addresses. */
   readonly addressing: Addressing;
 }
 
