@@ -197,6 +197,7 @@ Deno.test("firmware configuration: items by key, files by name, zero behind the 
   fw.addFile("etc/b", Uint8Array.of(4, 5, 6));
   fw.addFile("etc/a", Uint8Array.of(1));
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  assertEquals(text(Uint8Array.from([0x511, 0x510, 0x511, 0x511], (port) => io.read(port, 1))), "QEMU");
   assertEquals([text(fwCfgItem(io, 0, 4)), [...fwCfgItem(io, 1, 4)]], ["QEMU", [3, 0, 0, 0]]);
   assertEquals([...fwCfgItem(io, 3, 10)], [0, 0, 0, 0, 1, 0, 0, 0, 0, 0]);
   assertEquals([...fwCfgItem(io, 0x19, 4)], [0, 0, 0, 2]);

@@ -53,7 +53,7 @@ export class Board {
     this.host.root.addNode(power);
     this.#configPorts = new ConfigPorts(this.host, () => services.reset());
     this.#legacy = new LegacyParts(services, options);
-    this.#ejector = new SlotEjector(services.io, () => this.#removable());
+    this.#ejector = new SlotEjector(services.io, () => ~FIXED_SLOTS);
     this.#ejector.onEject = (slot) => this.#gone(slot);
     describeMachine(root, this.#facts());
   }
@@ -63,13 +63,6 @@ export class Board {
     for (const fn of this.#functions) fn.reset();
     for (const part of [this.#legacy, this.#configPorts, this.#ejector]) part.reset();
     for (const slot of [...this.#leaving.keys()]) this.#gone(slot);
-  }
-
-  /** The slots with something that can be taken out. */
-  #removable(): number {
-    let slots = 0;
-    for (const { place } of this.host.root.nodes) slots |= 1 << (place >> 3);
-    return slots & ~FIXED_SLOTS;
   }
 
   #gone(slot: number): void {

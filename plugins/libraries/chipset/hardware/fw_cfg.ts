@@ -41,6 +41,7 @@ export class FwCfg implements RegisterBlock {
     this.add(FwCfgKey.SIGNATURE, new TextEncoder().encode("QEMU"));
     this.addNumber(FwCfgKey.ID, 4, FwCfgFeature.PORTS | FwCfgFeature.DMA);
     this.#makeDirectory();
+    this.reset();
   }
 
   /** Adds an item, or replaces it. */
@@ -59,10 +60,10 @@ export class FwCfg implements RegisterBlock {
     this.#makeDirectory();
   }
 
-  /** Back to power-on: nothing is selected. */
+  /** Back to power-on: the signature is selected. */
   reset(): void {
-    this.#item = NOTHING;
-    this.#offset = this.#address = 0;
+    this.#select(FwCfgKey.SIGNATURE);
+    this.#address = 0;
   }
 
   /** See `RegisterBlock`: a byte read at either port is the next byte of the item; zero after its end. */

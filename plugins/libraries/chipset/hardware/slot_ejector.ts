@@ -11,8 +11,8 @@ import type { IoSpace, RegisterBlock, Width } from "@iova/core";
 export const PCI_HOTPLUG_PORT = 0xae00;
 const SIZE = 0x18;
 const Register = { UP: 0x00, DOWN: 0x04, EJECT: 0x08, REMOVABLE: 0x0c, BUS: 0x10 } as const;
-/** What the eject register reads: version 2 of the block has the bus register. */
-const FEATURES = 0x2;
+/** What the eject register reads: no feature is defined. */
+const FEATURES = 0;
 
 /** See the module's text. Slots are bits: bit n is device n of the root bus. */
 export class SlotEjector implements RegisterBlock {
@@ -22,7 +22,7 @@ export class SlotEjector implements RegisterBlock {
   #down = 0;
   #bus = 0;
 
-  /** Puts the block at its ports. `removable` gives the slots whose devices can be taken out. */
+  /** Puts the block at its ports. `removable` gives the slots that are not soldered. */
   constructor(io: IoSpace, readonly removable: () => number) {
     io.add(PCI_HOTPLUG_PORT, SIZE, this);
   }
