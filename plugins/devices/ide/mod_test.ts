@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { type BlockDriver, BlockStatus } from "@iova/block";
+import { checkImageWrites } from "@iova/block/testing";
 import { InputError, loadMachine, type Machine, type Manifest } from "@iova/core";
 import { pciGuest } from "@iova/pci";
 import type { IdeDriver } from "./mod.ts";
@@ -148,24 +149,7 @@ Deno.test("a controller without drives, and one with an empty CD-ROM, are machin
   tray.stop();
 });
 
-Deno.test("what is written and flushed is in the image afterwards", async () => {
-  const image = Deno.makeTempFileSync();
-  try {
-    Deno.truncateSync(image, 64 * 512);
-    const machine = await loadMachine(manifest({ image }));
-    const driver = machine.driver<BlockDriver>("disk0");
-    const buffer = machine.guest.heap.require(1024, "a buffer", 512);
-    machine.guest.memory.bytes(buffer, 1024).fill(0x5a);
-    assertEquals(await machine.settle(driver.write(62, buffer, 1024)), BlockStatus.OK);
-    assertEquals(await machine.settle(driver.flush()), BlockStatus.OK);
-    const bytes = Deno.readFileSync(image);
-    assert(bytes.subarray(62 * 512).every((byte) => byte === 0x5a));
-    assert(bytes.subarray(0, 62 * 512).every((byte) => byte === 0));
-    machine.stop();
-  } finally {
-    Deno.removeSync(image);
-  }
-});
+Deno.test("what is written and flushed is in the image afterwards", () => checkImageWrites("ide"));
 
 Deno.test("a drive with a snapshot takes writes, and its image stays as it was", async () => {
   const before = Deno.readFileSync(IMAGE);

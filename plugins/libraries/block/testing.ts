@@ -16,11 +16,13 @@
  * @module
  */
 
+import { assert, assertEquals } from "@std/assert";
 import {
   AddressSpace,
   EventStream,
   GuestHeap,
   type GuestPort,
+  loadMachine,
   type PhysAddr,
   RamRegion,
   Random,
@@ -200,4 +202,30 @@ export function blockWorld(options: BlockWorldOptions = {}): BlockWorld {
     observe: (what: string) => void observations.push(what),
   } as unknown as WorkloadContext;
   return { guest, scheduler, driver, context, observations, settle: (until) => scheduler.run(until) };
+}
+
+/**
+ * For tests of disks by the plugin `use`: what a driver has written and flushed through a whole machine is in the image
+ * afterwards, and nothing else is.
+ *
+ * @throws {Error} when it is not.
+ */
+export async function checkImageWrites(use: string): Promise<void> {
+  const image = Deno.makeTempFileSync();
+  try {
+    Deno.truncateSync(image, 64 * SECTOR_SIZE);
+    const devices = [{ id: "disk0", use, with: { image } }];
+    const machine = await loadMachine({ memory: "16MiB", platform: "direct", devices });
+    const driver = machine.driver<BlockDriver>("disk0");
+    const buffer = machine.guest.heap.require(2 * SECTOR_SIZE, "a buffer", SECTOR_SIZE);
+    machine.guest.memory.bytes(buffer, 2 * SECTOR_SIZE).fill(0x5a);
+    assertEquals(await machine.settle(driver.write(62, buffer, 2 * SECTOR_SIZE)), BlockStatus.OK);
+    assertEquals(await machine.settle(driver.flush()), BlockStatus.OK);
+    const bytes = Deno.readFileSync(image);
+    assert(bytes.subarray(62 * SECTOR_SIZE).every((byte) => byte === 0x5a));
+    assert(bytes.subarray(0, 62 * SECTOR_SIZE).every((byte) => byte === 0));
+    machine.stop();
+  } finally {
+    Deno.removeSync(image);
+  }
 }
