@@ -83,7 +83,7 @@ export class Backends {
   /** `-netdev` and `netdev_add`. */
   addNet({ id, type, ...rest }: Record<string, unknown>): void {
     if (typeof id !== "string") throw generic("Parameter 'id' is missing");
-    if (this.#nets.has(id)) throw generic(`Duplicate ID '${id}' for netdev`);
+    if (this.#nets.has(id)) throw generic(`Duplicate ID '${id}'`);
     const make = NETS[String(type)];
     if (make === undefined) throw generic(`Invalid parameter '${type}'`);
     this.#nets.set(id, make(id, rest));

@@ -71,7 +71,7 @@ const VIRTIO_BLK: Driver = {
   options: VIRTIO_OPTIONS,
   behind({ drive }, backends, name) {
     if (drive === undefined) throw generic("drive property not set");
-    const { image, ram, readOnly, serial } = backends.drive(drive, "drive", name);
+    const { image, ram, readOnly, serial } = backends.drive(drive, "drive", inner(name));
     return { ...(image ? { image } : { ram }), readOnly, ...(serial !== undefined && { serial }) };
   },
 };
@@ -90,8 +90,13 @@ const VIRTIO_NET: Driver = {
     tx_queue_size: nothing,
   },
   options: { ...VIRTIO_OPTIONS, vectors: 4 },
-  behind: ({ netdev }, backends, name) => netdev === undefined ? { net: "none" } : backends.net(netdev, name),
+  behind: ({ netdev }, backends, name) => netdev === undefined ? { net: "none" } : backends.net(netdev, inner(name)),
 };
+
+/** The device behind the PCI function, whose properties these are. */
+function inner(name: string): string {
+  return name.replace(/-pci.*/, "-device");
+}
 
 /** The three PCI devices that QEMU makes of a virtio device. */
 function virtio(name: string, driver: Driver): Record<string, Driver> {

@@ -218,10 +218,17 @@ async function addDevice(desk: Desk, given: Given): Promise<unknown> {
   if (given.id !== undefined && !/^[A-Za-z][A-Za-z0-9\-._]*$/.test(id)) {
     throw generic("Parameter 'id' expects an identifier");
   }
-  const entry = deviceEntry(given, backends, id);
+  const bus = given.bus as string | undefined;
+  if (bus !== undefined && !/^\w+\.\d+$/.test(bus) && !machine.deviceIds.includes(bus)) {
+    throw generic(`Bus '${bus}' not found`);
+  }
+  const back = String(given.drive ?? given.netdev);
+  const inFront = backends.deviceOf(back);
   try {
-    await machine.plug(entry);
+    await machine.plug(deviceEntry(given, backends, id));
   } catch (error) {
+    // What could not be plugged in is in front of nothing; who was there before still is.
+    if (inFront !== undefined) backends.inFront(back, inFront);
     throw refused(error, given);
   }
   types.set(id, String(given.driver));
@@ -272,12 +279,12 @@ interface Resizable {
 }
 
 function resize(desk: Desk, given: Given): unknown {
-  const name = (given.device ?? given["node-name"]) as string | undefined;
-  if (name === undefined) throw generic("Either 'device' or 'node-name' must be given");
+  const { device: drive = "", "node-name": node = "" } = given as Record<string, string>;
+  const name = drive || node;
   const size = given.size as number;
   if (size < 0) throw generic("Parameter 'size' expects a >0 size");
   const device = behind(desk, name) as Resizable | null;
-  if (device === null) throw new QmpError("DeviceNotFound", `Cannot find device='${name}' nor node-name='${name}'`);
+  if (device === null) throw generic(`Cannot find device='${drive}' nor node-name='${node}'`);
   if (device.resize?.(size) !== true) throw generic(`Cannot resize device '${name}'`);
   return {};
 }

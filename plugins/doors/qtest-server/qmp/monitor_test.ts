@@ -133,7 +133,7 @@ Deno.test("what cannot be plugged in is refused in QEMU's words", async () => {
   const wrong: [Record<string, unknown>, string][] = [
     [{ driver: "foo" }, "'foo' is not a valid device model name"],
     [{ driver: "virtio-blk-pci" }, "drive property not set"],
-    [{ driver: "virtio-blk-pci", drive: "d" }, "Property 'virtio-blk-pci.drive' can't find value 'd'"],
+    [{ driver: "virtio-blk-pci", drive: "d" }, "Property 'virtio-blk-device.drive' can't find value 'd'"],
     [{ driver: "edu", colour: "red" }, "Property 'edu.colour' not found"],
     [{ driver: "edu", addr: "20" }, "Property 'edu.addr' doesn't take value '20'"],
     [{ driver: "edu", id: "#1" }, "Parameter 'id' expects an identifier"],
@@ -151,7 +151,17 @@ Deno.test("a drive is made, put behind a disk, and a reset lets the disk go", as
   assertEquals(await command("device_add", { driver: "virtio-blk-pci", id: "disk", drive: "blank" }), { return: {} });
   await ask("outl 0xcf8 0x80001000");
   assertEquals(await ask("inl 0xcfc"), ["OK 0x10011af4"]);
-  assertEquals((await command("block_resize", { device: "nothing", size: 5 })).error.class, "DeviceNotFound");
+  assertEquals(
+    await command("block_resize", { device: "nothing", size: 5 }),
+    generic("Cannot find device='nothing' nor node-name=''"),
+  );
+  assertEquals(
+    await command("device_add", { driver: "virtio-blk-pci", id: "other", drive: "blank", bus: "nowhere" }),
+    generic("Bus 'nowhere' not found"),
+  );
+  const taken = await command("device_add", { driver: "virtio-blk-pci", id: "other", drive: "blank", addr: "0" });
+  assertEquals(taken, generic("PCI: slot 0 not available for virtio-blk-pci, in use"));
+  assertEquals(await command("block_resize", { "node-name": "blank", size: 2 ** 21 }), { return: {} });
   await command("device_del", { id: "disk" });
   assertEquals(await command("system_reset"), { return: {} });
   assertEquals(events.slice(1).map(({ event, data }) => [event, data.path ?? data.reason]), [
