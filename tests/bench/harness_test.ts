@@ -28,6 +28,19 @@ Deno.test("figures are per operation", async () => {
   assert(part.ns < whole.ns / 100);
 });
 
+Deno.test("a first run that is slow, because it is compiled on the way, does not make batches of one", async () => {
+  let runs = 0;
+  let most = 0;
+  const run = (iterations: number) => {
+    most = Math.max(most, iterations);
+    for (const end = performance.now() + 5; runs === 0 && performance.now() < end;);
+    runs++;
+    spin(100)(iterations);
+  };
+  await measure("slow at first", [{ name: "slow at first", run }], QUICK);
+  assert(most > 100, `batches of at most ${most}`);
+});
+
 Deno.test("a case against one that is not there is refused", async () => {
   await assertRejects(() => measure("demo", [{ name: "a", run: spin(1), against: "b" }], QUICK), Error, '"b"');
 });
