@@ -1,6 +1,7 @@
 // The command as a person gives it, with the permissions that its README names and no others.
 
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { close, open, read } from "@iova/libc";
 import { qemuTest } from "@iova/qtest/testing";
 import { ROOT } from "../architecture/tree.ts";
 
@@ -59,4 +60,40 @@ qemuTest("a QEMU that does not start is one line with its own words, and 1", asy
   assertEquals(code, 1);
   assertStringIncludes(err, 'plugin "qtest" failed in drive: QEMU ended at once');
   assertStringIncludes(err, "Could not open '/tmp/none'");
+});
+
+/** What a file about a process says, which Deno itself does not tell; null when there is no such process. */
+function processFile(path: string): string | null {
+  const fd = open(`/proc/${path}`, 0);
+  if (fd < 0) return null;
+  const buffer = new Uint8Array(4096);
+  const length = read(fd, buffer);
+  close(fd);
+  return new TextDecoder().decode(buffer.subarray(0, length));
+}
+
+qemuTest("a signal that ends the command ends QEMU with it", async () => {
+  const folder = Deno.makeTempDirSync({ dir: "/tmp" });
+  const image = `${folder}/disk.img`;
+  Deno.writeFileSync(image, new Uint8Array(1024 ** 2));
+  const manifest = {
+    platform: "direct",
+    devices: [{ id: "disk0", use: "virtio-blk", with: { image } }],
+    workload: [{ use: "blk-io", device: "disk0", with: { pattern: "mixed", count: 1_000_000 } }],
+  };
+  Deno.writeTextFileSync(`${folder}/machine.json`, JSON.stringify(manifest));
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "--frozen", ...PERMISSIONS, "mod.ts", "drive", `${folder}/machine.json`],
+    cwd: ROOT,
+    stdin: "null",
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
+  while (Deno.readFileSync(image).every((byte) => byte === 0)) await new Promise((resolve) => setTimeout(resolve, 50));
+  const qemu = processFile(`${child.pid}/task/${child.pid}/children`)?.trim() ?? "";
+  assertMatch(qemu, /^\d+$/);
+  child.kill("SIGTERM");
+  assertEquals((await child.status).code, 143);
+  assertEquals(processFile(`${qemu}/stat`), null);
+  Deno.removeSync(folder, { recursive: true });
 });

@@ -77,11 +77,26 @@ export async function driveMachine(
 /** Runs a manifest's workloads with our drivers over QEMU's hardware. */
 export async function drive(source: string | URL | Manifest, options: DriveOptions = {}): Promise<MachineReport> {
   const driven = await driveMachine(source, options);
+  const forget = endBySignal(driven.qemu);
   try {
     return await driven.machine.run();
   } finally {
+    forget();
     await driven.stop();
   }
+}
+
+/** Signals that end a program, with their numbers. */
+const ENDING = [["SIGINT", 2], ["SIGTERM", 15]] as const;
+
+/** A signal that ends this program ends QEMU first. What it returns undoes that. */
+function endBySignal(qemu: QemuProcess): () => void {
+  const undo = ENDING.map(([name, number]) => {
+    const end = () => void qemu.kill().then(() => Deno.exit(128 + number));
+    Deno.addSignalListener(name, end);
+    return () => Deno.removeSignalListener(name, end);
+  });
+  return () => undo.forEach((remove) => remove());
 }
 
 async function startHardware(resolved: ResolvedMachine, given: string | undefined) {
