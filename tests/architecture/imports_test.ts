@@ -24,6 +24,10 @@ Deno.test("a plugin reaches out of its folder through public exports only", () =
   assertEquals(rules.pluginsStayInTheirFolder(project), []);
 });
 
+Deno.test("foreign calls stay in one file", () => {
+  assertEquals(rules.foreignCallsStayInOneFile(project), []);
+});
+
 Deno.test("the product imports three packages of the standard library and itself", () => {
   assertEquals(rules.productDependsOnThreePackages(project), []);
 });

@@ -162,6 +162,18 @@ export function productDependsOnThreePackages(tree: Tree): string[] {
   );
 }
 
+/** The one file that may call what is no JavaScript; what else needs the operating system's own calls uses its library. */
+const FOREIGN_CALLS = "plugins/libraries/libc/ffi.ts";
+
+/** Foreign functions and pointers are in one file. */
+export function foreignCallsStayInOneFile(tree: Tree): string[] {
+  return tree.product.filter((path) => path !== FOREIGN_CALLS).flatMap((path) =>
+    tokens(tree.text(path)).filter(({ kind, text }) =>
+      kind !== "comment" && /\b(dlopen|UnsafePointer\w*|UnsafeCallback|UnsafeFnPointer)\b/.test(text)
+    ).map(({ text, line }) => `${path}:${line}: ${text.trim()}`)
+  );
+}
+
 /** Every plugin is a package: its own name, version and exports, a module, and a page that says what it is. */
 export function pluginsAreWholePackages(tree: Tree): string[] {
   return tree.plugins.flatMap(({ folder, name }) => {
