@@ -145,7 +145,8 @@ test("memory above 4 GiB is reached, and a request may span pages of both region
   }));
 
 test("a disk that grows tells its guest, which finds the new size and uses it", async () => {
-  const image = `${Deno.makeTempDirSync({ prefix: "iova-resize-" })}/disk.img`;
+  const folder = Deno.makeTempDirSync({ prefix: "iova-resize-" });
+  const image = `${folder}/disk.img`;
   Deno.writeFileSync(image, new Uint8Array(1 << 20));
   await withGuest({ with: { image } }, async (guest, driver) => {
     assertEquals(driver.capacity, 2048);
@@ -155,6 +156,7 @@ test("a disk that grows tells its guest, which finds the new size and uses it", 
     assertEquals([guest.front.changes, driver.capacity], [1, 4096]);
     await roundTrip(guest, driver, 4000, 4096);
   });
+  Deno.removeSync(folder, { recursive: true });
 });
 
 test("a guest that asks for nothing costs nothing: the loop waits until its time is up", () =>

@@ -28,7 +28,15 @@ function mapped(fd: number, length: number, offset: number): libc.Mapping {
   return made;
 }
 
-const temporary = (name: string) => `${Deno.makeTempDirSync({ prefix: "iova-libc-" })}/${name}`;
+const folders: string[] = [];
+addEventListener("unload", () => folders.forEach((folder) => Deno.removeSync(folder, { recursive: true })));
+
+/** A name in a folder of its own, which goes when these tests have ended. */
+function temporary(name: string): string {
+  const folder = Deno.makeTempDirSync({ prefix: "iova-libc-" });
+  folders.push(folder);
+  return `${folder}/${name}`;
+}
 
 test("a failed call gives its errno as a negative number, and the next success is not spoiled by it", () => {
   assertEquals(libc.read(9999, new Uint8Array(8)), -libc.Errno.EBADF);
