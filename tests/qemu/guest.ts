@@ -20,6 +20,13 @@ const MACHINES = {
     console: "hvc0",
     needs: ",cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken",
   },
+  virt: {
+    qemu: "qemu-system-aarch64",
+    parts: "/arm64",
+    processor: ["-cpu", "cortex-a57"],
+    console: "ttyAMA0",
+    needs: ",iommu=smmuv3",
+  },
 } as const;
 /** Milliseconds after which a guest that does not come to its end is switched off. */
 const LONGEST = 240_000;

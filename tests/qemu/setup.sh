@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Fetches the real kernels that tests boot, without installing anything: kernel and modules from Debian's packages, and an
 # initial file system with busybox; for amd64 also an uncompressed kernel that boots through PVH in seconds, and fio.
-# Usage: setup.sh [amd64|ppc64el]. Leaves them in the folder that IOVA_QEMU_CACHE names, /tmp/iova-qemu without it. What is
+# Usage: setup.sh [amd64|ppc64el|arm64]. Leaves them in the folder that IOVA_QEMU_CACHE names, /tmp/iova-qemu without it. What is
 # there already is kept.
 set -euo pipefail
 arch=${1:-amd64}
@@ -10,7 +10,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 case $arch in
   amd64) package=linux-image-cloud-amd64 ;;
   ppc64el) package=linux-image-powerpc64le cache=$cache/ppc64el ;;
-  *) echo "setup.sh knows amd64 and ppc64el, not $arch" >&2 && exit 1 ;;
+  arm64) package=linux-image-arm64 cache=$cache/arm64 ;;
+  *) echo "setup.sh knows amd64, ppc64el and arm64, not $arch" >&2 && exit 1 ;;
 esac
 if [ -f "$cache/vmlinux" ] && [ -f "$cache/initrd" ] && [ "$cache/initrd" -nt "$here/init" ]; then exit 0; fi
 for tool in cpio lz4 busybox modinfo dpkg-deb apt-get; do
@@ -51,8 +52,15 @@ unpack() {
     28b52ffd) zstd -dcq payload ;;
   esac
 }
-if [ "$arch" = amd64 ]; then unpack "$(ls tree/boot/vmlinuz-*)" >vmlinux; else mv tree/boot/vmlinux-* vmlinux; fi
-[ "$(head -c 4 vmlinux | od -An -tx1 | tr -d ' ')" = 7f454c46 ] || { echo "no kernel in $real" >&2; exit 1; }
+case $arch in
+  amd64) unpack "$(ls tree/boot/vmlinuz-*)" >vmlinux ;;
+  ppc64el) mv tree/boot/vmlinux-* vmlinux ;;
+  arm64) mv tree/boot/vmlinuz-* vmlinux ;; # an Image, which is also a program of UEFI's
+esac
+case $(head -c 4 vmlinux | od -An -tx1 | tr -d ' ') in
+  7f454c46 | 4d5a*) ;;
+  *) echo "no kernel in $real" >&2 && exit 1 ;;
+esac
 
 root=$work/root
 mkdir -p "$root"/{bin,dev,proc,sys,tmp,mnt,lib/modules,etc}
