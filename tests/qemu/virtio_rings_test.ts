@@ -3,6 +3,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { driverTransport, Feature } from "@iova/virtio";
 import { driveMachine } from "@iova/qtest";
+import { qemuTest } from "@iova/qtest/testing";
 
 /** Kinds of ring, as options of the disk, and the feature bit that QEMU has to offer for it. */
 const KINDS: readonly (readonly [name: string, options: Record<string, unknown>, bit: number])[] = [
@@ -19,7 +20,7 @@ const KINDS: readonly (readonly [name: string, options: Record<string, unknown>,
 
 for (const platform of ["direct", "amd-iommu"]) {
   for (const [name, options, bit] of KINDS) {
-    Deno.test(`QEMU serves our rings on ${platform}: ${name}`, async () => {
+    qemuTest(`QEMU serves our rings on ${platform}: ${name}`, async () => {
       const { machine, stop } = await driveMachine({
         memory: "64MiB",
         platform,

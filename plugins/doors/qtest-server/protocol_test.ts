@@ -37,13 +37,11 @@ function transcript(machine: MachineName): { command: string; answers: string[] 
 }
 
 function isInstalled(program: string): boolean {
-  return ["/usr/bin/", "/usr/local/bin/"].some((folder) => {
-    try {
-      return Deno.statSync(folder + program).isFile;
-    } catch {
-      return false;
-    }
-  });
+  try {
+    return new Deno.Command(program, { args: ["--version"], stdout: "null", stderr: "null" }).outputSync().success;
+  } catch {
+    return false;
+  }
 }
 
 /** What a real QEMU says to the commands of a transcript. */
